@@ -1,0 +1,145 @@
+"""One Gatys evaluation (loss and gradient of the picture), ours beside pastiche 1.6.0, in one process, taking turns.
+
+Both run VGG-19 to relu5_1 with content at relu4_2 and Gram matrices at five layers. Ours pads by reflection, pastiche with
+zeros; the line "zeros" shows what that costs us. Figures are CPU seconds of the process per evaluation (median over the
+turns), ratios are ours over pastiche's. Peak memory is that of a process of its own which does nothing else.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from nstlab import images
+from nstlab.devices import native_bf16
+from nstlab.encoder import load_encoder
+from nstlab.losses import ContentLoss, StyleLoss
+from nstlab.objective import Objective
+
+CONTENT, STYLE = "astronaut", "starry-night"
+
+
+def ours(size: int, precision: str, padding: str = "reflect"):
+    """A function that makes one evaluation of our objective."""
+    photo = images.resize(images.load(CONTENT), (size, size))
+    objective = Objective(
+        load_encoder(precision=precision, padding=padding, device="cpu"),
+        {"content": ContentLoss(photo), "style": StyleLoss(images.load(STYLE))},
+        {"style": 60.0},
+    )
+    objective.prepare((size, size))
+    picture = photo.clone().requires_grad_()
+
+    def evaluate():
+        total, _ = objective(picture)
+        torch.autograd.grad(total, picture)
+
+    return evaluate
+
+
+def pastiches(size: int):
+    """A function that makes one evaluation of pastiche's loss, as its optimiser's closure does."""
+    from pastiche.pastiche import PasticheArtist
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [
+            images.save(images.resize(images.load(name), (size, size)), Path(folder, f"{name}.png"))
+            for name in (CONTENT, STYLE)
+        ]
+        artist = PasticheArtist(str(paths[0]), [str(paths[1])], device="cpu")
+
+    def evaluate():
+        artist.pastiche.grad = None
+        artist._calc_loss().backward()
+
+    return evaluate
+
+
+def measure(evaluations: dict, turns: int) -> dict[str, tuple[float, float]]:
+    """Median CPU and wall seconds of each evaluation, in alternation, after one warm-up each."""
+    for evaluate in evaluations.values():
+        evaluate()
+    cpu, wall = {name: [] for name in evaluations}, {name: [] for name in evaluations}
+    for _ in range(turns):
+        for name, evaluate in evaluations.items():
+            started, used = time.perf_counter(), time.process_time()
+            evaluate()
+            cpu[name].append(time.process_time() - used)
+            wall[name].append(time.perf_counter() - started)
+    return {name: (statistics.median(cpu[name]), statistics.median(wall[name])) for name in evaluations}
+
+
+def peak_mb(which: str, size: int) -> float:
+    """Peak resident memory in MB of a fresh process that makes three evaluations."""
+    command = [sys.executable, __file__, "--peak", which, "--sizes", str(size)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def report_peak(which: str, size: int) -> None:
+    evaluate = pastiches(size) if which == "pastiche" else ours(size, which)
+    for _ in range(3):
+        evaluate()
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux: ru_maxrss would begin at the parent's peak
+        kilobytes = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]
+        print(int(kilobytes) * 1024 / 1e6)
+    else:
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6)
+
+
+def run(sizes, threads, turns) -> dict:
+    precisions = ["bf16", "fp32"] if native_bf16(torch.device("cpu")) else ["fp32"]
+    rows, headline = [], {}
+    for size in sizes:
+        for count in threads:
+            torch.set_num_threads(count)
+            evaluations = {"pastiche": pastiches(size)}
+            for precision in precisions:
+                evaluations[precision] = ours(size, precision)
+                evaluations[f"{precision} zeros"] = ours(size, precision, "zeros")
+            found = measure(evaluations, turns)
+            for name, (cpu, wall) in found.items():
+                rows.append({"size": size, "threads": count, "what": name, "cpu_s": round(cpu, 3), "wall_s": round(wall, 3),
+                             "cpu_ratio": round(cpu / found["pastiche"][0], 3)})  # fmt: skip
+                if count == 1 and name in precisions:
+                    headline[f"cpu_ratio_{name}_{size}"] = rows[-1]["cpu_ratio"]
+    memory = {which: round(peak_mb(which, sizes[0])) for which in ("pastiche", *precisions)}
+    headline[f"peak_mb_{sizes[0]}"] = memory[precisions[0]]
+    machine = f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
+    return {"name": "gatys_iteration", "machine": machine, "headline": headline, "rows": rows, "peak_mb": memory}
+
+
+def table(report: dict) -> None:
+    print(f"{report['machine']}\n{'size':>5} {'threads':>7}  {'what':12} {'CPU s':>7} {'wall s':>7} {'of pastiche':>12}")
+    for row in report["rows"]:
+        print(
+            f"{row['size']:5} {row['threads']:7}  {row['what']:12} {row['cpu_s']:7.3f} {row['wall_s']:7.3f} {row['cpu_ratio']:12.2f}"
+        )
+    print("peak MB: " + ", ".join(f"{which} {value}" for which, value in report["peak_mb"].items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="under a minute; its figures are not to be quoted")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peak:
+        return report_peak(options.peak, options.sizes[0])
+    if not options.quick:
+        print("this takes about 5 minutes on 2 cores", file=sys.stderr)
+    report = run([64], [1], 2) if options.quick else run(options.sizes, [1, 2], 5)
+    print(json.dumps(report)) if options.json else table(report)
+
+
+if __name__ == "__main__":
+    main()

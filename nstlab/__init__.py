@@ -1,0 +1,27 @@
+"""nstlab: neural style transfer, built step by step, run, and measured."""
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "ContentLoss": "losses",
+    "Encoder": "encoder",
+    "NstlabError": "errors",
+    "Objective": "objective",
+    "Result": "systems",
+    "SmoothnessLoss": "losses",
+    "Step": "optimize",
+    "StyleLoss": "losses",
+    "load_encoder": "encoder",
+    "plan": "systems",
+    "stylize": "systems",
+}
+__all__ = sorted(_EXPORTS)
+
+
+def __getattr__(name):
+    """The names most often used, imported when first asked for: `import nstlab` stays quick."""
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'nstlab' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(f"nstlab.{_EXPORTS[name]}"), name)

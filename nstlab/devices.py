@@ -1,0 +1,34 @@
+"""Where to compute and with how many bits."""
+
+import torch
+
+from nstlab.errors import SettingError, choose
+
+
+def best_device(name: str = "auto") -> torch.device:
+    """The named device, or with "auto" the best there is: CUDA, then MPS, then the CPU."""
+    if name != "auto":
+        try:
+            return torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError):
+            raise SettingError(f"device '{name}' is not available here: use auto or cpu") from None
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 itself. Emulated bfloat16 is about ten times slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    return device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def precision_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """torch dtype of "auto" (bf16 where it is native), "bf16" or "fp32"."""
+    choose("precision", precision, ("auto", "bf16", "fp32"))
+    if precision == "auto":
+        precision = "bf16" if native_bf16(device) else "fp32"
+    return torch.bfloat16 if precision == "bf16" else torch.float32

@@ -1,0 +1,60 @@
+"""Style: which features occur together, wherever they are (Gram matrices, Gatys et al. 2016)."""
+
+import torch
+import torch.nn.functional as F
+
+from nstlab import images
+from nstlab.errors import SettingError, check_weight
+from nstlab.losses.base import Loss, shares
+from nstlab.stats import gram
+
+STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+
+
+def gram_loss(features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean squared difference between the Gram matrix of features (N, C, H, W) and a target Gram (N, C, C)."""
+    return F.mse_loss(gram(features), target)
+
+
+class StyleLoss(Loss):
+    """Gram distance to a painting (1, 3, H, W), or to several, averaged over layers by their weights.
+
+    Each layer's distance is divided by the mean square of the painting's own Gram matrix there, so that every layer counts
+    alike: 0 is the painting's statistics, 1 about those of a blank. `rescale(channels)` replaces this by a factor of the
+    caller's (see presets). `scale` is the painting's long side over the output's: larger paintings give larger strokes. A
+    painting may have any size of its own. The losses of several paintings are added in proportion to `blend`.
+    """
+
+    def __init__(self, styles, layers=STYLE_LAYERS, layer_weights=None, scale: float = 1.0, blend=None, rescale=None):
+        super().__init__()
+        self.shares = shares(layers, layer_weights)
+        self.layers = tuple(self.shares)
+        self.styles = [images.check(style) for style in ([styles] if isinstance(styles, torch.Tensor) else styles)]
+        self.blend = tuple(shares(range(len(self.styles)), blend).values())
+        self.scale = check_weight("scale", scale)
+        if self.scale == 0:
+            raise SettingError("style scale 0: give the painting's long side over the output's, such as 1")
+        self.rescale = rescale
+        self.targets: list[dict[str, torch.Tensor]] = []
+
+    @torch.no_grad()
+    def prepare(self, encoder, size):
+        self.targets = []
+        for style in self.styles:
+            style = images.resize(style, max(1, round(max(size) * self.scale)))
+            features = encoder(style.to(encoder.device), self.layers)
+            self.targets.append({layer: gram(features[layer]) for layer in self.layers})
+
+    def _factor(self, target: torch.Tensor) -> float:
+        if self.rescale is not None:
+            return self.rescale(target.shape[1])
+        return 1 / max(target.square().mean().item(), 1e-12)
+
+    def forward(self, features):
+        total = 0.0
+        for layer, share in self.shares.items():
+            ours = gram(features[layer])
+            for part, targets in zip(self.blend, self.targets, strict=True):
+                target = targets[layer]
+                total = total + part * share * self._factor(target) * F.mse_loss(ours, target)
+        return total

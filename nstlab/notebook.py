@@ -1,0 +1,136 @@
+"""What a notebook needs besides the lesson: results for papermill, checks for exercises, and committed outputs."""
+
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from nstlab.errors import SettingError
+from nstlab.files import atomic_write
+
+RESULT = "application/vnd.nstlab.result+json"
+ADDRESS, TEMPORARY = re.compile(r"0x[0-9a-fA-F]{6,}"), re.compile(r"/tmp/ipykernel_\d+/")
+WIDGETS = "application/vnd.jupyter.widget-state+json"
+
+
+def headless() -> bool:
+    """Whether nobody is at the controls (NSTLAB_HEADLESS=1: tests and papermill): panels then run to their end."""
+    return os.environ.get("NSTLAB_HEADLESS", "") not in ("", "0")
+
+
+def emit(**results) -> None:
+    """Show a notebook's results and store them in its output, where `results_of` finds them after papermill."""
+    from IPython.display import display
+
+    shown = {key: float(f"{value:.1g}") if isinstance(value, float) else value for key, value in results.items()}
+    display({RESULT: results, "text/plain": f"results: {', '.join(shown)}"}, raw=True)
+
+
+def results_of(path) -> dict:
+    """What the notebook at `path` emitted last; raises SettingError if it emitted nothing."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+    found = [out["data"][RESULT] for cell in cells for out in cell.get("outputs", []) if RESULT in out.get("data", {})]
+    if not found:
+        raise SettingError(f"{path} has emitted no results: run it to its end first")
+    return found[-1]
+
+
+def check(right: bool, hint: str = "") -> None:
+    """Say whether an exercise is solved; while it is not, say the hint."""
+    print("Right." if right else f"Not yet. {hint}")
+
+
+def source_hash(notebook) -> str:
+    """Hash of all code cells: outputs are stale when it differs from the one stored when they were made."""
+    code = "\0".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
+
+
+def execute(path: Path, timeout: int = 900):
+    """Run the notebook at `path` in its own folder and return it with its outputs."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, 4)
+    os.environ["NSTLAB_HEADLESS"] = "1"
+    client = NotebookClient(
+        notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
+    client.execute()
+    return notebook
+
+
+def normalize(notebook):
+    """Take out all that differs between two runs: times, cell ids, widget ids, addresses. Returns the notebook."""
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "nstlab": {"source_sha": source_hash(notebook)},
+        **({"widgets": notebook.metadata["widgets"]} if "widgets" in notebook.metadata else {}),
+    }
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"c{number:03d}"
+        for key in ("execution", "papermill"):
+            cell.metadata.pop(key, None)
+        for output in cell.get("outputs", []):
+            for holder in (output, output.get("data", {})):
+                for key in ("text", "text/plain"):
+                    if isinstance(holder.get(key), str):
+                        holder[key] = TEMPORARY.sub("/tmp/ipykernel/", ADDRESS.sub("0x0", holder[key]))
+    return _rename_widgets(notebook)
+
+
+def _rename_widgets(notebook):
+    """Number the widget models in the order in which outputs show them; drop those that none shows."""
+    import nbformat
+
+    state = notebook.metadata.get("widgets", {}).get(WIDGETS, {}).get("state", {})
+    shown = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    todo, order = [m for m in re.findall(r"[0-9a-f]{32}", shown) if m in state], []
+    while todo:
+        model = todo.pop(0)
+        if model not in order:
+            order.append(model)
+            inside = json.dumps(state[model], sort_keys=True)
+            todo += [m for m in re.findall(r"IPY_MODEL_([0-9a-f]{32})", inside) if m in state]
+    for model in set(state) - set(order):
+        del state[model]
+    text = nbformat.writes(notebook)
+    for number, model in enumerate(order):
+        text = text.replace(model, f"{number:032x}")
+    notebook = nbformat.reads(text, 4)
+    if order:
+        widgets = notebook.metadata["widgets"][WIDGETS]
+        widgets["state"] = dict(sorted(widgets["state"].items()))
+    else:
+        notebook.metadata.pop("widgets", None)
+    return notebook
+
+
+def rebuild(path: Path) -> None:
+    """Execute the notebook at `path`, normalise it, and write it back whole."""
+    import nbformat
+
+    notebook = normalize(execute(path))
+    with atomic_write(path) as temporary:
+        temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+
+
+def main(names: list[str]) -> None:
+    """Re-execute the notebooks whose names begin with one of `names`, or all, in the folder `notebooks`."""
+    import time
+
+    paths = sorted(Path("notebooks").glob("[0-9]*.ipynb"))
+    chosen = [path for path in paths if not names or any(path.name.startswith(Path(name).name) for name in names)]
+    if not chosen:
+        raise SystemExit(f"no notebook begins with {', '.join(names)}: there are {', '.join(p.stem for p in paths)}")
+    for path in chosen:
+        started = time.perf_counter()
+        rebuild(path)
+        print(f"{path}  {time.perf_counter() - started:.0f} s  {path.stat().st_size // 1000} kB", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

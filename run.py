@@ -1,0 +1,135 @@
+"""One command for everything: `python run.py demo | test [--fast] | lab | notebooks [NAME...]`.
+
+Needs Python 3.11 or newer and nothing else: it makes `.venv`, installs into it once, and works in there.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "nstlab-setup"
+
+
+def main(arguments: list[str]) -> int:
+    commands = {"demo": demo, "test": test, "lab": lab, "notebooks": notebooks}
+    if not arguments or arguments[0] not in commands:
+        print(f"{__doc__.strip()}", file=sys.stderr)
+        return 2
+    if sys.version_info < (3, 11):  # noqa: UP036 (whoever has an older one should be told)
+        print("run.py: Python 3.11 or newer is needed", file=sys.stderr)
+        return 2
+    set_up()
+    return commands[arguments[0]](arguments[1:])
+
+
+def set_up() -> None:
+    """Make .venv and install nstlab under the constraints, unless that was done for these very files."""
+    wanted = "".join((ROOT / name).read_text() for name in ("pyproject.toml", "constraints.txt"))
+    wanted = hashlib.sha256(wanted.encode()).hexdigest()
+    if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
+        return
+    print("run.py: setting up .venv (once, a few minutes)", flush=True)
+    if not PYTHON.exists():
+        venv.create(VENV, with_pip=True)
+    command = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "-c",
+        "constraints.txt",
+        "-e",
+        ".[lab,test]",
+    ]
+    if subprocess.run(command, cwd=ROOT).returncode:
+        print("run.py: the installation failed; see above, then run the same command again", file=sys.stderr)
+        raise SystemExit(1)
+    STAMP.write_text(wanted)
+
+
+def demo(arguments: list[str]) -> int:
+    """Paint the astronaut like The Starry Night by running notebook 00."""
+    out = ROOT / "out" / "demo"
+    out.mkdir(parents=True, exist_ok=True)
+    picture, started = out / "astronaut-starry-night.png", time.perf_counter()
+    settings = {"size": 512, "steps": 140, "out": str(picture)}
+    command = [
+        PYTHON,
+        "-m",
+        "papermill",
+        "00_start_here.ipynb",
+        out / "00_start_here.ipynb",
+        "-k",
+        "python3",
+        "--no-log-output",
+    ]
+    for name, value in settings.items():
+        command += ["-p", name, str(value)]
+    code = call([*command, *arguments], cwd=ROOT / "notebooks")
+    if code == 0:
+        print(f"The picture:  {picture}\nThe notebook: {out / '00_start_here.ipynb'}")
+        print(f"It took {time.perf_counter() - started:.0f} s.")
+    return code
+
+
+def lab(arguments: list[str]) -> int:
+    """Open JupyterLab on the first notebook."""
+    first = [] if arguments else ["notebooks/00_start_here.ipynb"]
+    return call([PYTHON, "-m", "jupyterlab", *first, *arguments], headless=False)
+
+
+def notebooks(arguments: list[str]) -> int:
+    """Execute the committed notebooks again and normalise them."""
+    return call([PYTHON, "-m", "nstlab.notebook", *arguments])
+
+
+def test(arguments: list[str]) -> int:
+    """Style, library tests; then, unless --fast, notebooks under papermill and nbval, and panels in a browser."""
+    fast = "--fast" in arguments
+    extra = [argument for argument in arguments if argument != "--fast"]
+    pytest = [PYTHON, "-m", "pytest"]
+    nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg"]
+    rooms = [path for path in sorted((ROOT / "tests").glob("test_*.py"))]
+    stages = [
+        ("code style", [PYTHON, "-m", "ruff", "check", "."]),
+        ("code format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
+        ("library", [*pytest, *rooms, *extra]),
+    ]
+    if not fast:
+        stages += [
+            ("notebooks, other parameters", [*pytest, "tests/notebooks", *extra]),
+            ("notebooks, committed outputs", [*pytest, *nbval, "notebooks", *extra]),
+            ("panels in a browser", [*pytest, "tests/browser", *extra]),
+        ]
+    failed = []
+    for name, command in stages:
+        print(f"== {name}", flush=True)
+        started = time.perf_counter()
+        if call(command):
+            failed.append(name)
+        print(f"   {time.perf_counter() - started:.0f} s", flush=True)
+    print(f"{len(stages) - len(failed)} passed, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
+
+
+def call(command: list, cwd: Path = ROOT, headless: bool = True) -> int:
+    environment = dict(os.environ, PATH=f"{PYTHON.parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if headless:
+        environment["NSTLAB_HEADLESS"] = "1"
+    return subprocess.run([str(part) for part in command], cwd=cwd, env=environment).returncode
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from nstlab import images
+from nstlab.encoder import load_encoder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """No test reads or writes the user's cache."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("NSTLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def encoder():
+    """The original VGG-19 in fp32, for tests that compare numbers."""
+    return load_encoder(precision="fp32", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def fast_encoder():
+    """The default encoder, as users have it."""
+    return load_encoder()
+
+
+@pytest.fixture(scope="session")
+def photo():
+    return images.load("astronaut", 96)
+
+
+@pytest.fixture(scope="session")
+def painting():
+    return images.load("starry-night", 96)
+
+
+@pytest.fixture
+def rng():
+    return torch.Generator().manual_seed(0)

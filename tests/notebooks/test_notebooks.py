@@ -1,0 +1,55 @@
+"""Every notebook: committed with fresh outputs, and runs with other pictures, sizes and seeds."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from nstlab import notebook
+
+FOLDER = Path(__file__).parent.parent.parent / "notebooks"
+PATHS = sorted(FOLDER.glob("[0-9]*.ipynb"))
+OTHER = {"content": "cat", "style": "great-wave", "size": 96, "steps": 6, "seed": 1}
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_outputs_are_fresh(path):
+    read = nbformat.read(path, 4)
+    assert [cell.execution_count for cell in code_cells(path)] == list(range(1, len(code_cells(path)) + 1))
+    fix = f"run: python run.py notebooks {path.stem}"
+    assert read.metadata.get("nstlab", {}).get("source_sha") == notebook.source_hash(read), fix
+    outputs = [output for cell in code_cells(path) for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert path.stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_it_is_built_as_every_notebook(path):
+    cells = code_cells(path)
+    (parameters,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    names = re.findall(r"^(\w+) *=", parameters.source, re.M)
+    assert names[:6] == ["content", "style", "size", "steps", "seed", "out"] and len(names) <= 8
+    assert all(cell.source.count("\n") < 25 for cell in cells)
+    assert any({"image/png", "image/jpeg"} & set(output.get("data", {})) for cell in cells for output in cell.outputs)
+    assert notebook.results_of(path)
+    if not path.stem.startswith("00"):
+        assert sum("### BEGIN SOLUTION" in cell.source for cell in cells) >= 3
+        text = "".join(output.get("text", "") for cell in cells for output in cell.outputs)
+        assert text.count("Right.") >= 3 and "Not yet" not in text
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_it_runs_with_other_parameters(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("NSTLAB_HEADLESS", "1")
+    made, picture = tmp_path / "made.ipynb", tmp_path / "picture.png"
+    papermill.execute_notebook(
+        path, made, parameters={**OTHER, "out": str(picture)}, kernel_name="python3", progress_bar=False, cwd=FOLDER
+    )
+    assert notebook.results_of(made)
+    assert picture.exists()

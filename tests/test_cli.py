@@ -1,0 +1,77 @@
+import sys
+
+import pytest
+
+from nstlab import cli, images, optimize
+from nstlab.errors import DivergedError
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["nstlab", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    return stopped.value.code
+
+
+def test_stylize_writes_the_picture_and_says_where(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "a.jpg"
+    code = run(
+        monkeypatch,
+        "stylize",
+        "cat",
+        "spring",
+        "great-wave",
+        "-o",
+        out,
+        "--size",
+        48,
+        "--steps",
+        3,
+        "--weight",
+        "style=2",
+        "--colors",
+        "match",
+    )
+    assert code == 0 and capsys.readouterr().out.strip() == str(out)
+    assert images.load(out).shape == (1, 3, 32, 48)
+    assert images.metadata(out)["settings"]["styles"] == ["spring", "great-wave"]
+
+
+def test_samples_and_doctor(monkeypatch, capsys):
+    assert run(monkeypatch, "samples") == 0
+    listed = capsys.readouterr().out
+    assert len(listed.splitlines()) == 25 and "astronaut" in listed and "CC-BY-4.0" in listed
+    assert run(monkeypatch, "doctor") == 0
+    said = capsys.readouterr().out
+    assert "torch" in said and "precision" in said and "nstlab weights get vgg19-torchvision" in said
+    assert run(monkeypatch, "weights", "list") == 0 and "CC BY 4.0" in capsys.readouterr().out
+
+
+def test_without_arguments_it_helps(monkeypatch, capsys):
+    assert run(monkeypatch) == 0 and "stylize" in capsys.readouterr().out
+
+
+def test_ctrl_c_keeps_the_picture_so_far(monkeypatch, capsys, tmp_path):
+    original = cli.progress
+
+    def interrupted(steps):
+        for step in original(steps):
+            yield step
+            if step.index == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "progress", interrupted)
+    out = tmp_path / "a.png"
+    assert run(monkeypatch, "stylize", "cat", "spring", "-o", out, "--size", 32, "--steps", 9) == 130
+    assert "stopped at step 2" in capsys.readouterr().err and images.load(out).shape[-1] == 32
+
+
+def test_a_diverged_run_keeps_the_last_good_picture(monkeypatch, capsys, tmp_path):
+    def diverge(self, image):
+        raise DivergedError(4, images.load("cat", 32), optimize.ADVICE)
+
+    monkeypatch.setattr("nstlab.optimize._Evaluation.__call__", diverge)
+    out = tmp_path / "a.png"
+    assert run(monkeypatch, "stylize", "cat", "spring", "-o", out, "--size", 32) == 2
+    said = capsys.readouterr().err
+    assert "at step 4" in said and "try a smaller step size" in said and str(out) in said and out.exists()

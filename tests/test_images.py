@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from nstlab import images, samples
+from nstlab.errors import ImageError, SettingError
+
+RED = torch.tensor([1.0, 0.0, 0.0]).view(1, 3, 1, 1)
+
+
+def test_samples_ship_with_credits():
+    assert len(samples.names("photo")) == 13 and len(samples.names("painting")) == 12
+    for sample in samples.catalogue().values():
+        image = images.load(sample.name)
+        assert image.shape == (1, 3, sample.height, sample.width)
+        assert image.dtype == torch.float32 and 0 <= image.min() and image.max() <= 1
+        assert sample.credit and sample.licence and sample.origin
+    for name in ("astronaut", "cat", "two-dogs", "starry-night", "great-wave", "composition-viii"):
+        assert name in samples.names()
+
+
+def test_modes_are_read_right(tmp_path):
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "16.png")
+    assert torch.allclose(images.load(tmp_path / "16.png")[0, 0], torch.from_numpy(ramp / 65535).float(), atol=1e-4)
+    Image.new("L", (4, 3), 51).save(tmp_path / "grey.png")
+    assert torch.allclose(images.load(tmp_path / "grey.png"), torch.full((1, 3, 3, 4), 0.2))
+    for mode, color in (("P", 1), ("CMYK", (0, 255, 255, 0)), ("RGBA", (255, 0, 0, 255)), ("1", 1)):
+        picture = Image.new(mode, (4, 3), color)
+        if mode == "P":
+            picture.putpalette([0, 0, 0, 255, 0, 0])
+        path = tmp_path / f"{mode}.{'tif' if mode == 'CMYK' else 'png'}"
+        picture.save(path)
+        want = torch.ones(1, 3, 3, 4) if mode == "1" else RED.expand(1, 3, 3, 4)
+        assert torch.allclose(images.load(path), want, atol=0.02), mode
+
+
+def test_transparency_lies_on_white(tmp_path):
+    Image.new("RGBA", (2, 2), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert torch.equal(images.load(tmp_path / "clear.png"), torch.ones(1, 3, 2, 2))
+
+
+def test_first_frame_and_rotation(tmp_path):
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    assert torch.allclose(images.load(tmp_path / "moving.gif"), RED.expand(1, 3, 4, 4))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    Image.new("RGB", (6, 2), "red").save(tmp_path / "turned.jpg", exif=exif)
+    assert images.load(tmp_path / "turned.jpg").shape == (1, 3, 6, 2)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 50))
+def test_resize_keeps_proportions_and_argument(height, width, size):
+    image = torch.rand(1, 3, height, width)
+    before = image.clone()
+    resized = images.resize(image, size)
+    assert max(resized.shape[-2:]) == size and torch.equal(image, before)
+    assert min(resized.shape[-2:]) == max(1, round(min(height, width) * size / max(height, width)))
+    assert 0 <= resized.min() and resized.max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
+def test_save_and_load(tmp_path, photo, suffix):
+    path = images.save(photo, tmp_path / f"a{suffix}", {"settings": {"size": 96, "name": "é"}})
+    again = images.load(path)
+    assert (again - photo).abs().mean() < (0.003 if suffix in (".png", ".tif", ".bmp") else 0.03)
+    assert images.metadata(path) == ({} if suffix == ".bmp" else {"settings": {"size": 96, "name": "é"}})
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path, photo, monkeypatch):
+    path = images.save(photo, tmp_path / "a.png")
+    before = path.read_bytes()
+    monkeypatch.setattr(Image.Image, "save", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(ImageError, match="No space left"):
+        images.save(photo, path)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_contract_is_enforced():
+    for bad in (torch.rand(3, 8, 8), torch.rand(1, 4, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):
+        with pytest.raises(ImageError, match="float tensor"):
+            images.check(bad)
+    with pytest.raises(SettingError, match="size 0"):
+        images.fit((4, 4), 0)

@@ -1,0 +1,132 @@
+import pytest
+import torch
+
+from nstlab import images
+from nstlab.errors import DivergedError, SettingError
+from nstlab.losses import ContentLoss, SmoothnessLoss, StyleLoss
+from nstlab.objective import Objective
+from nstlab.optimize import optimize
+from nstlab.pyramid import schedule
+
+
+@pytest.fixture
+def objective(fast_encoder, photo, painting):
+    return Objective(fast_encoder, {"content": ContentLoss(photo), "style": StyleLoss(painting)}, {"style": 30})
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_the_loss_of_the_saved_picture_falls_at_every_checkpoint(objective, photo, optimizer):
+    checkpoints = [
+        objective.judge(step.image)[0] for step in optimize(objective, photo, 30, optimizer=optimizer) if step.index % 5 == 0
+    ]
+    assert len(checkpoints) == 7
+    assert all(after < before for before, after in zip(checkpoints, checkpoints[1:])), checkpoints
+
+
+def test_lbfgs_never_rises_and_stays_in_bounds(objective, photo):
+    steps = list(optimize(objective, photo, 20))
+    assert [step.index for step in steps] == list(range(21))
+    assert all(b.total < a.total for a, b in zip(steps, steps[1:]))
+    assert all(0 <= step.image.min() and step.image.max() <= 1 for step in steps)
+    assert steps[-1].total == pytest.approx(steps[-1].losses["content"] + 30 * steps[-1].losses["style"], rel=1e-4)
+    assert objective.judge(steps[-1].image)[0] == pytest.approx(steps[-1].total, rel=0.02)  # saving costs next to nothing
+
+
+def test_a_repeat_gives_the_same_bytes(fast_encoder, photo, painting):
+    pictures = []
+    for _ in range(2):
+        objective = Objective(fast_encoder, {"content": ContentLoss(photo), "style": StyleLoss(painting)}, {"style": 30})
+        *_, last = optimize(objective, photo, schedule=schedule(96, 12, levels=2))
+        pictures.append(images.to_pil(last.image).tobytes())
+    assert pictures[0] == pictures[1]
+
+
+def test_content_alone_from_noise_loses_90_percent(encoder, photo, rng):
+    objective = Objective(encoder, {"content": ContentLoss(photo), "style": StyleLoss(photo)}, {"style": 0})
+    steps = list(optimize(objective, torch.rand(1, 3, 96, 96, generator=rng), 40))
+    assert steps[-1].losses["content"] < 0.1 * steps[0].losses["content"]
+
+
+def test_style_alone_from_noise_loses_90_percent(encoder, photo, painting, rng):
+    objective = Objective(encoder, {"content": ContentLoss(photo), "style": StyleLoss(painting)}, {"content": 0})
+    steps = list(optimize(objective, torch.rand(1, 3, 96, 96, generator=rng), 40))
+    assert steps[-1].losses["style"] < 0.1 * steps[0].losses["style"]
+
+
+def test_more_style_weight_less_style_loss_more_content_loss(fast_encoder, photo, painting):
+    ends = []
+    for weight in (3, 30, 300):
+        objective = Objective(fast_encoder, {"content": ContentLoss(photo), "style": StyleLoss(painting)}, {"style": weight})
+        *_, last = optimize(objective, photo, 25)
+        ends.append(last.losses)
+    assert ends[0]["style"] > ends[1]["style"] > ends[2]["style"]
+    assert ends[0]["content"] < ends[1]["content"] < ends[2]["content"]
+
+
+def test_coarse_to_fine_counts_on_and_grows(objective, photo):
+    steps = list(optimize(objective, photo, schedule=[(24, 3), (48, 2), (96, 1)]))
+    assert [step.scale for step in steps] == [24] * 4 + [48] * 2 + [96]
+    assert [step.index for step in steps] == list(range(7))
+
+
+def test_weights_may_change_while_it_runs(objective, photo):
+    run = optimize(objective, photo, 12)
+    for step in run:
+        if step.index == 5:
+            objective.weights["style"] = 0.0
+            before = step.losses["content"]
+    assert step.index == 12 and step.losses["content"] < before and step.total == pytest.approx(step.losses["content"])
+
+
+def test_the_start_is_not_touched_and_the_run_can_be_closed(objective, photo):
+    before = photo.clone()
+    run = optimize(objective, photo, 5, optimizer="adam")
+    next(run), next(run)
+    run.close()
+    assert torch.equal(photo, before) and list(run) == []
+
+
+def test_a_picture_without_gradient_stays(fast_encoder):
+    flat = torch.full((1, 3, 16, 16), 0.5)
+    steps = list(optimize(Objective(fast_encoder, {"smooth": SmoothnessLoss()}), flat, 5))
+    assert len(steps) == 1 and torch.equal(steps[0].image, flat)
+
+
+class NotANumber(SmoothnessLoss):
+    """Turns NaN at its fourth call."""
+
+    calls = 0
+
+    def forward(self, features):
+        self.calls += 1
+        return features["image"].square().mean() * (float("nan") if self.calls == 4 else 1)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_a_loss_that_is_not_a_number_stops_the_run(fast_encoder, photo, optimizer):
+    steps = []
+    with pytest.raises(DivergedError, match=r"step 3: try a smaller step size") as caught:
+        for step in optimize(Objective(fast_encoder, {"bad": NotANumber()}), photo, 10, optimizer=optimizer):
+            steps.append(step)
+    assert caught.value.step == 3 and torch.equal(caught.value.image, steps[-1].image)
+
+
+def test_an_unbounded_run_can_explode(objective, photo):
+    with pytest.raises(DivergedError):
+        list(optimize(objective, photo, 30, optimizer="adam", lr=1e20, bounded=False))
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "sgd"}, {"steps": -1}, {"lr": 0, "optimizer": "adam"}])
+def test_bad_settings(objective, photo, options):
+    with pytest.raises(SettingError):
+        next(optimize(objective, photo, **options))
+
+
+def test_schedule():
+    assert schedule(512, 150) == [(128, 69), (256, 54), (512, 27)]
+    assert schedule(100, 7) == [(100, 7)]
+    for size, steps, levels in ((512, 150, None), (255, 3, 3), (7, 1, 4), (1024, 99, None), (96, 5, 2)):
+        plan = schedule(size, steps, levels)
+        assert plan[-1][0] == size and sum(count for _, count in plan) == steps and all(count > 0 for _, count in plan)
+    with pytest.raises(SettingError, match="steps 0"):
+        schedule(512, 0)

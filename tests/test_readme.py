@@ -1,0 +1,51 @@
+"""Every command and snippet of the README is run as it stands there."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
+COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.splitlines() if line and not line.startswith("#")]
+SNIPPETS = [text for kind, text in BLOCKS if kind == "python"]
+
+
+def test_there_is_something_to_run():
+    assert len(COMMANDS) >= 5 and SNIPPETS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command, tmp_path):
+    words = shlex.split(command, comments=True)
+    if words[0] == "git" or words[:2] == ["cd", "nstlab"]:
+        return  # how one gets here
+    if words[:2] == ["python", "run.py"]:
+        listed = subprocess.run([sys.executable, ROOT / "run.py"], capture_output=True, text=True)
+        assert words[2] in listed.stderr and f"def {words[2]}(" in (ROOT / "run.py").read_text()
+        return  # running it is what continuous integration does
+    if words[0] == "python":
+        words[0] = sys.executable
+        words[1] = str(ROOT / words[1])
+    else:
+        words[0] = str(Path(sys.executable).with_name(words[0]))
+    if words[0].endswith("papermill"):
+        words[1] = str(ROOT / words[1])
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_snippet(snippet, tmp_path):
+    done = subprocess.run([sys.executable, "-c", snippet], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", README):
+        target = target[0] or target[1]
+        assert target.startswith("http") or (ROOT / target).exists(), target

@@ -1,0 +1,48 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nstlab.stats import covariance, gram, matrix_power, mean_std
+
+
+def test_gram_by_hand():
+    # two channels at four places: F = [[1, 2, 3, 4], [0, 1, 0, 1]]
+    features = torch.tensor([[1.0, 2, 3, 4], [0, 1, 0, 1]]).view(1, 2, 2, 2)
+    want = torch.tensor([[30.0, 6], [6, 2]]) / (2 * 4)
+    assert torch.equal(gram(features)[0], want)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 6), st.integers(1, 7), st.integers(1, 7), st.integers(0, 99))
+def test_gram_forgets_places(channels, height, width, seed):
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.rand(1, channels, height, width, generator=generator)
+    order = torch.randperm(height * width, generator=generator)
+    shuffled = features.flatten(2)[:, :, order].view_as(features)
+    assert torch.allclose(gram(features), gram(shuffled), rtol=1e-5)
+    assert torch.allclose(gram(features), gram(features.repeat(1, 1, 2, 3)), rtol=1e-5)
+
+
+def test_gram_of_bf16_is_float32_and_near():
+    features = torch.rand(1, 32, 20, 20)
+    low = gram(features.bfloat16())
+    assert low.dtype == torch.float32 and (low - gram(features)).norm() / gram(features).norm() < 0.01
+
+
+def test_mean_std_and_covariance_agree_with_torch(rng):
+    features = torch.rand(2, 5, 6, 7, generator=rng)
+    mean, std = mean_std(features, eps=0)
+    assert torch.allclose(mean, features.mean((2, 3)))
+    assert torch.allclose(std, features.flatten(2).std(2, unbiased=False), rtol=1e-4)
+    for item in range(2):
+        want = torch.cov(features[item].flatten(1), correction=0)
+        assert torch.allclose(covariance(features)[1][item], want, atol=1e-5)
+
+
+def test_matrix_power(rng):
+    root = torch.randn(4, 4, generator=rng, dtype=torch.float64)
+    matrix = root @ root.T + torch.eye(4, dtype=torch.float64)
+    half = matrix_power(matrix, 0.5)
+    assert torch.allclose(half @ half, matrix)
+    assert (matrix_power(matrix, -0.5) @ half - torch.eye(4)).abs().max() == pytest.approx(0, abs=1e-10)

@@ -1,0 +1,90 @@
+import pytest
+import torch
+
+import nstlab
+from nstlab import color, images
+from nstlab.errors import SettingError
+from nstlab.systems import plan, stylize
+
+QUICK = {"size": 64, "steps": 4}
+
+
+def test_stylize_saves_with_its_settings(tmp_path):
+    result = stylize("coffee", "great-wave", **QUICK, weights={"style": 2}, seed=3)
+    assert result.image.shape == (1, 3, 43, 64) and result.history[-1]["total"] < result.history[0]["total"]
+    again = images.metadata(result.save(tmp_path / "a.png"))["settings"]
+    assert again["content"] == "coffee" and again["styles"] == ["great-wave"] and again["weights"] == {"style": 2}
+    system, content, styles = again.pop("system"), again.pop("content"), again.pop("styles")
+    remade = stylize(content, styles, system=system, **again)
+    assert torch.equal(remade.image, result.image)
+
+
+def test_a_weight_multiplies_its_default(fast_encoder):
+    a = plan("cat", "spring", **QUICK, encoder=fast_encoder)
+    b = plan("cat", "spring", **QUICK, encoder=fast_encoder, weights={"style": 2})
+    assert b.objective.weights["style"] == 2 * a.objective.weights["style"]
+    assert b.objective.weights["content"] == a.objective.weights["content"]
+
+
+def test_starts(fast_encoder):
+    starts = {
+        s: plan("cat", "spring", **QUICK, seed=1, start=s, encoder=fast_encoder).start for s in ("content", "noise", "style")
+    }
+    assert torch.equal(starts["content"], images.load("cat", 64)) and starts["noise"].std() > 0.2
+    assert torch.equal(starts["noise"], plan("cat", "spring", **QUICK, seed=1, start="noise", encoder=fast_encoder).start)
+    assert not torch.equal(starts["noise"], plan("cat", "spring", **QUICK, seed=2, start="noise", encoder=fast_encoder).start)
+    assert len({tuple(start.shape) for start in starts.values()}) == 1
+    goes_on = plan("cat", "spring", **QUICK, start=starts["style"], encoder=fast_encoder)
+    assert torch.equal(goes_on.start, starts["style"])
+
+
+def test_luminance_keeps_the_photos_chroma(fast_encoder):
+    photo = images.load("citrus-fruits", 64)
+    result = stylize(photo, "great-wave", **QUICK, colors="luminance", encoder=fast_encoder).image
+    inside = ((result > 0) & (result < 1)).all(1, keepdim=True)  # clipping is the only thing that changes it
+    chroma = [image - color.luminance(image) for image in (photo, result)]
+    assert ((chroma[0] - chroma[1]).abs() * inside).max() < 1e-5 and inside.float().mean() > 0.8
+
+
+def test_matched_colours_are_nearer_to_the_photos(fast_encoder):
+    photo = images.load("citrus-fruits", 64)
+    means = {
+        c: stylize(photo, "great-wave", size=64, steps=15, colors=c, encoder=fast_encoder).image.mean((2, 3))
+        for c in ("style", "match")
+    }
+    target = photo.mean((2, 3))
+    assert (means["match"] - target).norm() < (means["style"] - target).norm()
+
+
+def test_a_stopped_run_has_a_full_sized_picture(fast_encoder):
+    run = plan("cat", "spring", size=256, steps=10, levels=3, encoder=fast_encoder)
+    assert run.steps == 10
+    with pytest.raises(SettingError, match="no picture yet"):
+        run.result()
+    for step in run:
+        if step.index == 2:
+            break
+    assert step.scale == 64 and run.result().image.shape == (1, 3, 170, 256) and len(run.result().history) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"system": "gatis"}, "did you mean gatys"),
+        ({"weights": {"styl": 1}}, "did you mean style"),
+        ({"weights": {"style": float("nan")}}, "finite number"),
+        ({"colors": "luminanc"}, "did you mean luminance"),
+        ({"steps": 0}, "steps 0"),
+        ({"size": -5}, "size -5"),
+        ({"content_layers": ("relu9_1",)}, "relu"),
+    ],
+)
+def test_bad_settings(options, message, fast_encoder):
+    with pytest.raises(SettingError, match=message):
+        stylize("cat", "spring", **(QUICK | {"encoder": fast_encoder} | options))
+
+
+def test_short_names():
+    assert nstlab.stylize is stylize and nstlab.load_encoder and nstlab.Objective
+    with pytest.raises(AttributeError):
+        nstlab.nothing
