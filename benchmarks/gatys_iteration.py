@@ -120,9 +120,8 @@ def run(sizes, threads, turns) -> dict:
 def table(report: dict) -> None:
     print(f"{report['machine']}\n{'size':>5} {'threads':>7}  {'what':12} {'CPU s':>7} {'wall s':>7} {'of pastiche':>12}")
     for row in report["rows"]:
-        print(
-            f"{row['size']:5} {row['threads']:7}  {row['what']:12} {row['cpu_s']:7.3f} {row['wall_s']:7.3f} {row['cpu_ratio']:12.2f}"
-        )
+        seconds = f"{row['cpu_s']:7.3f} {row['wall_s']:7.3f}"
+        print(f"{row['size']:5} {row['threads']:7}  {row['what']:12} {seconds} {row['cpu_ratio']:12.2f}")
     print("peak MB: " + ", ".join(f"{which} {value}" for which, value in report["peak_mb"].items()))
 
 

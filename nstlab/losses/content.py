@@ -32,12 +32,13 @@ class ContentLoss(Loss):
         features = encoder(images.resize(self.content, size).to(encoder.device), self.layers)
         self.targets = {layer: single(features[layer]) for layer in self.layers}
 
+    def distance(self, features, layer: str) -> torch.Tensor:
+        """The distance at one layer, before its share."""
+        return content_loss(features[layer], self.targets[layer])
+
     def forward(self, features):
-        return sum(
-            share * self.rescale(*_channels_places(features[layer])) * content_loss(features[layer], self.targets[layer])
-            for layer, share in self.shares.items()
-        )
-
-
-def _channels_places(features: torch.Tensor) -> tuple[int, int]:
-    return features.shape[1], features.shape[2] * features.shape[3]
+        total = 0.0
+        for layer, share in self.shares.items():
+            _, channels, height, width = features[layer].shape
+            total = total + share * self.rescale(channels, height * width) * self.distance(features, layer)
+        return total

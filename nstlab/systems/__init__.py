@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from nstlab.errors import choose
-from nstlab.systems import gatys
+from nstlab.systems import gatys, preserve
 from nstlab.systems.run import Result, Run
 
-SYSTEMS = {"gatys": gatys}
+SYSTEMS = {"gatys": gatys, "preserve": preserve}
 
 __all__ = ["SYSTEMS", "Result", "Run", "plan", "stylize"]
 

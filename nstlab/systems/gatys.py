@@ -7,93 +7,20 @@ What we changed: every style layer counts alike; the pixels stay in [0, 1]; from
 Cost:   about 150 encoder passes forward and back, most of them at a quarter of the size or less.
 """
 
-import torch
-
-from nstlab import color, images
-from nstlab.encoder import Encoder, load_encoder
-from nstlab.errors import check_count, check_weight, choose
 from nstlab.losses import ContentLoss, SmoothnessLoss, StyleLoss
-from nstlab.losses.style import STYLE_LAYERS
-from nstlab.objective import Objective
-from nstlab.optimize import OPTIMIZERS
-from nstlab.pyramid import schedule
 from nstlab.systems.run import Run
+from nstlab.systems.scene import scene, weight_factors
 
 DEFAULTS = {"content": 1.0, "style": 60.0, "smoothness": 20.0}
-STARTS = ("content", "noise", "style")
-COLORS = ("style", "luminance", "match")
 
 
-def plan(
-    content,
-    styles,
-    *,
-    size: int = 512,
-    steps: int = 150,
-    seed: int = 0,
-    encoder: str | Encoder = "vgg19",
-    weights: dict[str, float] | None = None,
-    start: str = "content",
-    colors: str = "style",
-    style_scale: float = 1.0,
-    content_layers=("relu4_2",),
-    style_layers=STYLE_LAYERS,
-    optimizer: str = "lbfgs",
-    levels: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-) -> Run:
-    """Make a run ready. `size` is the long side of the picture in pixels.
-
-    `weights` multiply the defaults of "content", "style" and "smoothness": {"style": 2} doubles the style.
-    `start` is "content", "noise", "style", or a picture to go on from. `colors` "style" paints in the painting's colours,
-    "luminance" paints brightness only and gives the photo's chroma back, "match" recolours the painting like the photo
-    first (Gatys et al. 2016b). `style_scale` is the stroke size, `levels` the number of scales (None: by size).
-    Raises NstlabError.
-    """
-    settings = {"system": "gatys", "content": _name(content), "styles": [_name(s) for s in styles], "size": size}
-    settings |= {"steps": steps, "seed": seed, "encoder": _name(encoder), "weights": dict(weights or {}), "start": _name(start)}
-    settings |= {"colors": colors, "style_scale": style_scale, "optimizer": optimizer, "levels": levels}
-    settings |= {"content_layers": list(content_layers), "style_layers": list(style_layers), "precision": precision}
-    choose("optimizer", optimizer, OPTIMIZERS)
-    factors = {choose("weight", name, DEFAULTS): check_weight(name, value) for name, value in (weights or {}).items()}
-    stages = schedule(check_count("size", size), steps, levels)
-
-    photo = images.load(content, size)
-    paintings = [images.load(style) for style in styles]
-    photo, paintings, finish_image = _recolor(photo, paintings, choose("colors", colors, COLORS))
-    if not isinstance(encoder, Encoder):
-        encoder = load_encoder(encoder, device=device, precision=precision)
+def plan(content, styles, *, weights: dict[str, float] | None = None, **options) -> Run:
+    """Make a run ready; `options` are those of `scene`. `weights`: "content", "style", "smoothness"."""
+    weight_factors(weights, DEFAULTS)  # before anything is loaded
+    made = scene(content, styles, system="gatys", weights=weights, **options)
     losses = {
-        "content": ContentLoss(photo, content_layers),
-        "style": StyleLoss(paintings, style_layers, scale=style_scale),
+        "content": ContentLoss(made.photo, made.settings["content_layers"]),
+        "style": StyleLoss(made.paintings, made.settings["style_layers"], scale=made.settings["style_scale"]),
         "smoothness": SmoothnessLoss(),
     }
-    objective = Objective(encoder, losses, {name: base * factors.get(name, 1.0) for name, base in DEFAULTS.items()})
-    shape = tuple(photo.shape[-2:])
-    stages = [(images.fit(shape, long), count) for long, count in stages]
-    return Run(objective, _start(start, photo, paintings, stages[0][0], seed), stages, optimizer, settings, finish_image)
-
-
-def _recolor(photo, paintings, colors):
-    """Photo, paintings, and what to do with the finished picture, for one way of keeping colours."""
-    if colors == "luminance":
-        paintings = [color.match_luminance(painting, photo) for painting in paintings]
-        grey = color.luminance(photo).expand_as(photo)
-        return grey, paintings, lambda image: color.with_luminance(photo, color.luminance(image))
-    if colors == "match":
-        paintings = [color.match_colors(painting, photo) for painting in paintings]
-    return photo, paintings, lambda image: image
-
-
-def _start(start, photo, paintings, size, seed):
-    """The first picture, (1, 3, H, W) at `size`."""
-    if not isinstance(start, str) or start not in STARTS:
-        return images.resize(images.load(start), size)
-    if start == "noise":
-        return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(seed))
-    return images.resize(photo if start == "content" else paintings[0], size)
-
-
-def _name(source) -> str:
-    return str(source) if not hasattr(source, "shape") else "image"
+    return made.run(losses, DEFAULTS, weights)

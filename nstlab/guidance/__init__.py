@@ -1,0 +1,30 @@
+"""From a picture to maps of it: what stands out, which things it holds, where its outlines run, what is near.
+
+Each function has a default that needs no download, accepts a map of the user's own, and says in its result which method
+made it. Maps are (N, 1, H, W) in [0, 1], labels int64 (N, H, W), as large as the picture.
+"""
+
+from nstlab.guidance.depth import depth, motorcycle, stereo
+from nstlab.guidance.edges import edges
+from nstlab.guidance.faces import face_map, faces
+from nstlab.guidance.guide import Guide, load_map
+from nstlab.guidance.saliency import saliency
+from nstlab.guidance.segments import Match, Segments, load_labels, match_looks, match_numbers, segments
+
+__all__ = [
+    "Guide",
+    "Match",
+    "Segments",
+    "depth",
+    "edges",
+    "face_map",
+    "faces",
+    "load_labels",
+    "load_map",
+    "match_looks",
+    "match_numbers",
+    "motorcycle",
+    "saliency",
+    "segments",
+    "stereo",
+]

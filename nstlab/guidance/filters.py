@@ -1,0 +1,83 @@
+"""Small picture filters that maps are made and mended with. All take (N, C, H, W) and keep its size."""
+
+import torch
+import torch.nn.functional as F
+from skimage.color import rgb2lab
+
+from nstlab import images
+from nstlab.errors import SettingError
+
+
+def box(x: torch.Tensor, radius: int) -> torch.Tensor:
+    """Mean over the square of 2 radius + 1 pixels; beyond the border the edge is repeated. Costs the same for any radius."""
+    if radius < 1:
+        return x
+    side = 2 * radius + 1
+    middle = x.mean((2, 3), keepdim=True)  # running sums of what varies around 0 stay small, so exact
+    x = F.pad(x - middle, (radius + 1, radius, radius + 1, radius), mode="replicate")
+    for axis in (3, 2):
+        sums, rest = x.cumsum(axis), x.shape[axis] - side
+        x = (sums.narrow(axis, side, rest) - sums.narrow(axis, 0, rest)) / side
+    return x + middle
+
+
+def gaussian(x: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Gaussian blur of standard deviation `sigma` in pixels; mirrored at the border."""
+    if sigma <= 0:
+        return x
+    radius = max(1, round(3 * sigma))
+    places = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
+    kernel = torch.exp(-(places**2) / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).expand(x.shape[1], 1, -1)
+    padded = images.pad(x, (radius,) * 4)
+    across = F.conv2d(padded, kernel[:, :, None], groups=x.shape[1])
+    return F.conv2d(across, kernel[..., None], groups=x.shape[1])
+
+
+def stretch(x: torch.Tensor, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+    """Each item scaled so that its quantiles `low` and `high` become 0 and 1, the rest clipped; a flat one becomes 0."""
+    flat = x.flatten(1)
+    # quantile takes at most 16 million numbers; every n-th is as good
+    flat = flat[:, :: 1 + flat.shape[1] // 10_000_000]
+    ends = torch.quantile(flat, torch.tensor([low, high], dtype=x.dtype, device=x.device), dim=1)
+    bottom, top = (end.view(-1, 1, 1, 1) for end in ends)
+    return torch.where(top - bottom > 1e-6, (x - bottom) / (top - bottom).clamp_min(1e-6), torch.zeros_like(x)).clamp(0, 1)
+
+
+def guided_filter(x: torch.Tensor, guide: torch.Tensor, radius: int, eps: float = 1e-3, full: torch.Tensor | None = None):
+    """Smooth `x` (N, C, H, W) but keep the edges of the picture `guide` (N, 3, H, W) (He, Sun & Tang 2010).
+
+    In each window x is fitted as a . guide + b, so where the picture has an edge the result has one. `eps` is the variance
+    of the picture (values in [0, 1]) below which it counts as flat. With `full`, the same picture at full size, the fit is
+    applied there: a coarse map becomes a fine one (fast guided filter, He & Sun 2015).
+    """
+    if guide.shape[-2:] != x.shape[-2:]:
+        raise SettingError(f"guided filter: the map is {tuple(x.shape[-2:])}, its guide {tuple(guide.shape[-2:])} pixels")
+    count, channels = guide.shape[:2]
+    mean_g, mean_x = box(guide, radius), box(x, radius)
+    pairs = (guide[:, :, None] * guide[:, None]).flatten(1, 2)
+    cov_gg = box(pairs, radius) - (mean_g[:, :, None] * mean_g[:, None]).flatten(1, 2)
+    cov_gg = cov_gg.view(count, channels, channels, *guide.shape[-2:]).permute(0, 3, 4, 1, 2)
+    cov_gg = cov_gg + eps * torch.eye(channels, dtype=x.dtype, device=x.device)
+    cross = (guide[:, :, None] * x[:, None]).flatten(1, 2)
+    cov_gx = box(cross, radius) - (mean_g[:, :, None] * mean_x[:, None]).flatten(1, 2)
+    cov_gx = cov_gx.view(count, channels, x.shape[1], *guide.shape[-2:]).permute(0, 3, 4, 1, 2)
+    slope = torch.linalg.solve(cov_gg, cov_gx).permute(0, 3, 4, 1, 2)  # (N, 3, C, H, W)
+    offset = mean_x - (slope * mean_g[:, :, None]).sum(1)
+    slope, offset = box(slope.flatten(1, 2), radius), box(offset, radius)
+    if full is not None and full.shape[-2:] != guide.shape[-2:]:
+        slope, offset = (F.interpolate(part, full.shape[-2:], mode="bilinear", align_corners=False) for part in (slope, offset))
+        guide = full
+    slope = slope.view(count, channels, x.shape[1], *guide.shape[-2:])
+    return (slope * guide[:, :, None]).sum(1) + offset
+
+
+def rgb_to_lab(image: torch.Tensor) -> torch.Tensor:
+    """Lab colours (N, 3, H, W) of an image: brightness 0 to 100, and two axes in which equal steps look alike."""
+    array = rgb2lab(image.detach().cpu().permute(0, 2, 3, 1).numpy())
+    return torch.from_numpy(array).permute(0, 3, 1, 2).float().contiguous()
+
+
+def shrink(image: torch.Tensor, size: int) -> torch.Tensor:
+    """The image with a long side of at most `size` pixels; a smaller one as it is."""
+    return images.resize(image, size) if max(image.shape[-2:]) > size else image

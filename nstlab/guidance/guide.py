@@ -1,0 +1,131 @@
+"""What every guide is: a map of the picture, the method that made it, and what there is to say about it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nstlab import images
+from nstlab.color import luminance
+from nstlab.errors import ImageError, SettingError
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A map (N, 1, H, W) in [0, 1] of a picture.
+
+    `method` names how it was made; `note` says what the user should know about it, and is empty if there is nothing.
+    Raises SettingError for values outside [0, 1].
+    """
+
+    map: torch.Tensor
+    method: str
+    note: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "map", check_map(self.map))
+
+    @property
+    def uniform(self) -> bool:
+        """Whether the map is the same everywhere, so that weighting by it changes nothing."""
+        return bool(self.map.max() - self.map.min() < 1e-6)
+
+    def resized(self, size: int | tuple[int, int]) -> "Guide":
+        """The guide for a picture of another size."""
+        return replace(self, map=images.resize(self.map, size))
+
+    def inverted(self) -> "Guide":
+        """The guide that marks what this one leaves out."""
+        return replace(self, map=1 - self.map, method=f"the inverse of: {self.method}")
+
+    def __repr__(self) -> str:
+        height, width = self.map.shape[-2:]
+        return f"Guide({self.method}, {width} x {height}{', ' + self.note if self.note else ''})"
+
+
+def check_map(values: torch.Tensor, name: str = "the map") -> torch.Tensor:
+    """The tensor as a map (N, 1, H, W) in float32, or a SettingError that says how it breaks the contract."""
+    if not isinstance(values, torch.Tensor) or values.ndim != 4 or values.shape[1] != 1 or 0 in values.shape:
+        shape = tuple(values.shape) if hasattr(values, "shape") else type(values).__name__
+        raise SettingError(f"{name} is a tensor (N, 1, H, W), not {shape}")
+    values = values.detach().float()
+    if not torch.isfinite(values).all():
+        raise SettingError(f"{name} holds values that are not numbers: mend them, all lie in [0, 1]")
+    low, high = values.min().item(), values.max().item()
+    if low < -1e-4 or high > 1 + 1e-4:
+        raise SettingError(f"{name} has values from {low:.3g} to {high:.3g}: scale them to [0, 1] first{_advice(low, high)}")
+    return values.clamp(0, 1)
+
+
+def _advice(low: float, high: float) -> str:
+    return ", dividing by 255" if low >= 0 and 2 <= high <= 255 else ""
+
+
+def load_map(source, size: tuple[int, int] | None = None, name: str = "the map") -> Guide:
+    """A map of the user's own, as a Guide fitted to `size` (H, W).
+
+    `source` is a picture file (its brightness counts, black 0 and white 1), a .npy file, an array or tensor of two to four
+    dimensions, a PIL image, or a Guide. Numbers are taken as they are and must lie in [0, 1]; only true and false and
+    pictures of 8 or 16 bits are scaled. Raises ImageError or SettingError.
+    """
+    values, method, note = _read(source, name)
+    values = check_map(values, name)
+    notes = [note] if note else []
+    if size is not None and tuple(values.shape[-2:]) != tuple(size):
+        height, width = values.shape[-2:]
+        notes.append(f"resized from {width} x {height} to {size[1]} x {size[0]} pixels")
+        if abs(width / height / (size[1] / size[0]) - 1) > 0.02:
+            notes.append("its proportions are not the picture's, so it is stretched")
+        values = images.resize(values, size)
+    guide = Guide(values, method)
+    if guide.uniform:
+        notes.append(f"it is {values.mean().item():.2g} everywhere, so it singles nothing out")
+    return replace(guide, note="; ".join(notes))
+
+
+def _read(source, name: str) -> tuple[torch.Tensor, str, str]:
+    """Values (N, 1, H, W), how they came, and a note."""
+    if isinstance(source, Guide):
+        return source.map, source.method, source.note
+    if isinstance(source, (str, Path)) and Path(source).suffix == ".npy":
+        return _from_array(read_array(source), name), f"a map of yours, {Path(source).name}", ""
+    if isinstance(source, (torch.Tensor, np.ndarray)):
+        return _from_array(source, name), "a map of yours", ""
+    picture = images.load(source)
+    label = f", {Path(source).name}" if isinstance(source, (str, Path)) else ""
+    coloured = (picture.amax(1) - picture.amin(1)).max().item() > 0.02
+    note = "a colour picture: its brightness is taken" if coloured else ""
+    return luminance(picture).clamp(0, 1), f"a map of yours{label}", note
+
+
+def read_array(path) -> np.ndarray:
+    """The array in a .npy file; raises ImageError."""
+    try:
+        return np.load(Path(path).expanduser(), allow_pickle=False)
+    except FileNotFoundError:
+        raise ImageError(f"{path}: there is no such file; check the path") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ImageError(f"{path} is not an array that can be read here ({error}): save it with numpy.save") from None
+
+
+def _from_array(values, name: str) -> torch.Tensor:
+    values = torch.as_tensor(np.ascontiguousarray(values) if isinstance(values, np.ndarray) else values)
+    if values.is_complex() or not 2 <= values.ndim <= 4 or 0 in values.shape:
+        raise SettingError(f"{name} is an array (H, W) of numbers, not {values.dtype} {tuple(values.shape)}")
+    if values.ndim == 3 and values.shape[0] != 1:
+        raise SettingError(f"{name} has shape {tuple(values.shape)}: give one number a pixel, (H, W)")
+    return values.float().view((1,) * (4 - values.ndim) + tuple(values.shape))
+
+
+def each(image: torch.Tensor, method) -> tuple[torch.Tensor, list]:
+    """Apply `method`, which takes one picture (1, 3, H, W) to (map, note), to every picture of a batch."""
+    image = images.check(image).detach()
+    made = [method(image[i : i + 1].clamp(0, 1).cpu()) for i in range(image.shape[0])]
+    notes = [note for _, note in made]
+    return torch.cat([values for values, _ in made]).to(image.device), notes
+
+
+def join_notes(notes) -> str:
+    """The different notes among `notes`, in order, as one line."""
+    return "; ".join(dict.fromkeys(note for note in notes if note))

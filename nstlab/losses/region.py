@@ -1,0 +1,79 @@
+"""Style by region: Gram matrices over the places that a guide marks (Gatys et al. 2017)."""
+
+import torch
+import torch.nn.functional as F
+
+from nstlab import images
+from nstlab.errors import SettingError
+from nstlab.losses.base import Loss, shares
+from nstlab.losses.saliency import at_size
+from nstlab.losses.style import STYLE_LAYERS
+from nstlab.stats import gram, single
+
+FEWEST = 1e-3  # share of the picture; a region smaller than this has no statistics worth matching
+
+
+def guided_gram(features: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
+    """Gram matrix (N, C, C) over the places that a guide T (1, 1, h, w) marks: sum_p T_p^2 f_p f_p^T / (C sum T^2).
+
+    For a mask of zeros and ones it is the Gram matrix of the masked places alone; for a uniform guide it is `gram`.
+    """
+    energy = guide.square().sum()
+    if float(energy) <= 0:
+        raise SettingError("a guide that is 0 everywhere marks no region: leave its style out")
+    if bool((guide == guide.flatten()[0]).all()):
+        return gram(features)
+    flat = (features * guide.to(features.dtype)).flatten(2)
+    return single(torch.bmm(flat, flat.transpose(1, 2))) / (features.shape[1] * energy)
+
+
+class RegionStyleLoss(Loss):
+    """A style for each region: the sum over regions of the Gram distance between a region of the picture and its painting.
+
+    `regions` is a list of (guide (1, 1, H, W) on the picture, painting (1, 3, H, W), guide on the painting or None for all
+    of it); `weights` one number a region, in proportion to the regions' areas if None. A region that is all but empty on
+    the painting falls back to the whole painting; `notes` says so. One region with a uniform guide equals StyleLoss.
+    """
+
+    def __init__(self, regions, layers=STYLE_LAYERS, layer_weights=None, weights=None, scale: float = 1.0):
+        super().__init__()
+        self.shares = shares(layers, layer_weights)
+        self.layers = tuple(self.shares)
+        self.regions = [(guide.float(), images.check(style), there) for guide, style, there in regions]
+        areas = [float(guide.mean()) for guide, _, _ in self.regions]
+        self.parts = tuple(shares(range(len(self.regions)), areas if weights is None else weights).values())
+        self.scale, self.notes = scale, []
+        self.targets: list[dict[str, torch.Tensor]] = []
+        self.guides: list[dict[str, torch.Tensor]] = []
+
+    @torch.no_grad()
+    def prepare(self, encoder, size):
+        self.targets, self.guides, self.notes = [], [], []
+        here = encoder(torch.zeros(1, 3, *size, device=encoder.device), self.layers)
+        for number, (guide, style, there) in enumerate(self.regions):
+            features = encoder(images.resize(style, max(1, round(max(size) * self.scale))).to(encoder.device), self.layers)
+            if there is not None and float(there.mean()) < FEWEST:
+                self.notes.append(f"region {number} is missing in its painting: the whole painting is used")
+                there = None
+            whole = torch.ones(1, 1, 1, 1) if there is None else there
+            guide, whole = guide.to(encoder.device), whole.to(encoder.device)
+            self.targets.append({x: guided_gram(features[x], at_size(whole, features[x].shape[-2:])) for x in self.layers})
+            self.guides.append({x: at_size(guide, here[x].shape[-2:]) for x in self.layers})
+
+    def forward(self, features):
+        total = torch.zeros((), device=features[self.layers[0]].device)
+        for part, targets, guides in zip(self.parts, self.targets, self.guides, strict=True):
+            for layer, share in self.shares.items():
+                if part and float(guides[layer].sum()) > 0:
+                    distance = F.mse_loss(guided_gram(features[layer], guides[layer]), targets[layer])
+                    total = total + part * share * distance / targets[layer].square().mean().clamp_min(1e-12)
+        return total
+
+
+class DampedStyleLoss(RegionStyleLoss):
+    """The painting's style with less say inside the salient region: a guide T = 1 - d S. d = 0 is StyleLoss exactly."""
+
+    def __init__(self, style: torch.Tensor, guide: torch.Tensor, d: float = 0.5, **options):
+        if not 0 <= d <= 1:
+            raise SettingError(f"damping {d}: give a number from 0 (none) to 1 (no style inside)")
+        super().__init__([(1 - d * guide.float(), style, None)], weights=(1,), **options)

@@ -1,0 +1,86 @@
+"""Runs an iterator of steps in a thread: start, pause, resume, stop, wait. It knows no widget."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+
+class Runner:
+    """Iterates what `make_steps()` returns and tells `on_update(runner)` about it, at most every `interval` seconds.
+
+    `state` is "idle", "running", "paused", "stopped", "done", or "failed" (then `error` holds why). `last` is the last item
+    that came. Nothing here prints: text from a thread would land in no cell.
+    """
+
+    def __init__(self, make_steps: Callable[[], Iterable], on_update=None, interval: float = 0.25):
+        self.make_steps, self.on_update, self.interval = make_steps, on_update, interval
+        self.state, self.last, self.error = "idle", None, None
+        self._go, self._stop, self._lock = threading.Event(), threading.Event(), threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._told = 0.0
+
+    @property
+    def alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> "Runner":
+        """Begin anew, or go on if paused."""
+        with self._lock:
+            if not self.alive:
+                self.last, self.error = None, None
+                self._stop.clear()
+                self._thread = threading.Thread(target=self._loop, daemon=True, name="nstlab")
+                self.state = "running"
+                self._go.set()
+                self._thread.start()
+                return self
+        return self.resume()
+
+    def pause(self) -> None:
+        if self.state == "running":
+            self.state = "paused"
+            self._go.clear()
+            self._tell(force=True)
+
+    def resume(self) -> "Runner":
+        if self.state == "paused":
+            self.state = "running"
+            self._go.set()
+            self._tell(force=True)
+        return self
+
+    def stop(self) -> None:
+        """Ask the run to end after the step it is in."""
+        self._stop.set()
+        self._go.set()
+
+    def wait(self, timeout: float | None = None) -> "Runner":
+        """Block until the run has ended; raises what ended it, if it failed."""
+        if self._thread:
+            self._thread.join(timeout)
+        if self.error:
+            raise self.error
+        return self
+
+    def _loop(self) -> None:
+        steps = None
+        try:
+            steps = iter(self.make_steps())
+            for self.last in steps:
+                self._tell()
+                self._go.wait()
+                if self._stop.is_set():
+                    break
+            self.state = "stopped" if self._stop.is_set() else "done"
+        except Exception as error:  # shown by the panel, raised by wait()
+            self.error, self.state = error, "failed"
+        finally:
+            if hasattr(steps, "close"):
+                steps.close()
+            self._tell(force=True)
+
+    def _tell(self, force: bool = False) -> None:
+        now = time.monotonic()
+        if self.on_update and (force or now - self._told >= self.interval):
+            self._told = now
+            self.on_update(self)

@@ -1,0 +1,131 @@
+"""Looking into an encoder: how far one unit sees, what excites a channel most, and which pictures are alike."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from nstlab import images
+from nstlab.encoder import BLOCKS, Encoder
+from nstlab.errors import SettingError, choose
+
+VGG19_LAYERS = tuple(f"relu{b}_{i}" for b, count in enumerate(BLOCKS[16], 1) for i in range(1, count + 1))
+
+
+class Field(NamedTuple):
+    """What the units of a layer see: `size` pixels across, unit 0 from pixel `start` on, the next `stride` further."""
+
+    size: int
+    stride: int
+    start: int
+
+    def box(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """(top, left, bottom, right) of the pixels that one unit sees; may reach beyond the picture."""
+        top, left = self.start + row * self.stride, self.start + column * self.stride
+        return top, left, top + self.size, left + self.size
+
+
+def receptive_field(layer: str, layers=VGG19_LAYERS) -> Field:
+    """Receptive field of `layer` in a VGG with these `layers`, for example `encoder.layers`.
+
+    A 3x3 convolution widens it by one unit on each side, a 2x2 pooling by one unit on one side; a unit is as many pixels
+    wide as the poolings before have made it.
+    """
+    choose("layer", layer, layers)
+    size, stride, start = 1, 1, 0
+    for name in layers[: layers.index(layer) + 1]:
+        if name.endswith("_1") and name != "relu1_1":
+            size, stride = size + stride, 2 * stride
+        size, start = size + 2 * stride, start - stride
+    return Field(size, stride, start)
+
+
+def strongest_channels(features: torch.Tensor, count: int = 4, usual: torch.Tensor | None = None) -> list[int]:
+    """The `count` channels of features (1, C, H, W) with the largest mean, strongest first.
+
+    With `usual` (C,), what each channel gives on other pictures, those that exceed it most: they are about this picture.
+    """
+    mean = features.float().mean((0, 2, 3))
+    if usual is not None:
+        mean = mean - usual.to(mean)
+    return mean.topk(min(count, len(mean))).indices.tolist()
+
+
+@dataclass
+class Survey:
+    """What a set of pictures does to an encoder: for each layer the mean, the peak, and its place, by (picture, channel)."""
+
+    sources: list
+    pictures: list[torch.Tensor]
+    fields: dict[str, Field]
+    means: dict[str, torch.Tensor]
+    peaks: dict[str, torch.Tensor]
+    places: dict[str, torch.Tensor]  # (picture, channel, 2): row and column of the peak among the layer's units
+
+    def similarity(self, layer: str) -> torch.Tensor:
+        """Cosine between the pictures' mean features at `layer`, each channel first divided by its mean over all."""
+        means = self.means[layer]
+        means = F.normalize(means / means.mean(0).clamp_min(1e-6), dim=1)
+        return means @ means.T
+
+    def neighbours(self, layer: str, index: int, count: int = 3) -> list[int]:
+        """Indices of the pictures most like picture `index` at `layer`, the nearest first."""
+        row = self.similarity(layer)[index].clone()
+        row[index] = -torch.inf
+        return row.topk(min(count, len(row) - 1)).indices.tolist()
+
+    def patches(self, layer: str, channel: int, count: int = 9) -> list[tuple[torch.Tensor, object, float]]:
+        """The `count` patches that excite a channel most, at most one of a picture: (patch, its source, the peak).
+
+        A patch is what the unit at the peak sees, white where that lies beyond the picture.
+        """
+        peaks = self.peaks[layer]
+        if not 0 <= channel < peaks.shape[1]:
+            raise SettingError(f"channel {channel}: {layer} has the channels 0 to {peaks.shape[1] - 1}")
+        found = []
+        for index in peaks[:, channel].topk(min(count, len(peaks))).indices.tolist():
+            box = self.fields[layer].box(*self.places[layer][index, channel].tolist())
+            patch = cut(self.pictures[index], box)
+            found.append((patch, self.sources[index], peaks[index, channel].item()))
+        return found
+
+
+@torch.no_grad()
+def survey(encoder: Encoder, sources, layers=None, size: int = 256) -> Survey:
+    """Send pictures (whatever `images.load` takes; `size` is their long side) through the encoder, one by one."""
+    layers, pictures = list(layers or encoder.layers), [images.load(source, size) for source in sources]
+    means, peaks, places = ({layer: [] for layer in layers} for _ in range(3))
+    for picture in pictures:
+        features = encoder(picture, layers)
+        for layer in layers:
+            flat = features[layer][0].flatten(1)
+            peak, place = flat.max(1)
+            width = features[layer].shape[3]
+            means[layer].append(flat.float().mean(1).cpu())
+            peaks[layer].append(peak.float().cpu())
+            places[layer].append(torch.stack((place // width, place % width), 1).cpu())
+    fields = {layer: receptive_field(layer, encoder.layers) for layer in layers if layer != "image"}
+    stacked = ({layer: torch.stack(rows) for layer, rows in table.items()} for table in (means, peaks, places))
+    return Survey(list(sources), pictures, fields, *stacked)
+
+
+def cut(image: torch.Tensor, box: tuple[int, int, int, int]) -> torch.Tensor:
+    """The part of an image within (top, left, bottom, right), white beyond its border."""
+    top, left, bottom, right = box
+    height, width = image.shape[-2:]
+    inside = image[..., max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
+    margins = (max(-left, 0), max(right - width, 0), max(-top, 0), max(bottom - height, 0))
+    return F.pad(inside, margins, value=1.0)
+
+
+def random_encoder(seed: int = 0, **options) -> Encoder:
+    """A VGG-19 that has learned nothing: normal weights of variance 2 / inputs (He et al. 2015), no biases."""
+    generator = torch.Generator().manual_seed(seed)
+    convs, inputs = [], 3
+    for layer in VGG19_LAYERS:
+        outputs = min(64 * 2 ** (int(layer[4]) - 1), 512)
+        weight = torch.randn(outputs, inputs, 3, 3, generator=generator) * (2 / (9 * inputs)) ** 0.5
+        convs.append((weight, torch.zeros(outputs)))
+        inputs = outputs
+    return Encoder(convs, **options)

@@ -1,0 +1,112 @@
+"""What every optimising system begins with: pictures read, colours settled, scales planned, encoder loaded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from nstlab import color, images
+from nstlab.encoder import Encoder, load_encoder
+from nstlab.errors import check_count, check_weight, choose
+from nstlab.losses.style import STYLE_LAYERS
+from nstlab.objective import Objective
+from nstlab.optimize import OPTIMIZERS
+from nstlab.pyramid import schedule
+from nstlab.systems.run import Run
+
+STARTS = ("content", "noise", "style")
+COLORS = ("style", "luminance", "match")
+
+
+@dataclass
+class Scene:
+    """The photo at its working size, the paintings, the encoder, and the stages [((H, W), steps), ...] of the run."""
+
+    photo: torch.Tensor
+    paintings: list[torch.Tensor]
+    encoder: Encoder
+    stages: list[tuple[tuple[int, int], int]]
+    start: torch.Tensor
+    optimizer: str
+    settings: dict
+    finish_image: Callable[[torch.Tensor], torch.Tensor]
+
+    def run(self, losses: dict, defaults: dict[str, float], weights: dict[str, float] | None) -> Run:
+        """The run of these losses, each at its default weight times the user's factor."""
+        factors = weight_factors(weights, defaults)
+        objective = Objective(self.encoder, losses, {name: defaults[name] * factors.get(name, 1.0) for name in losses})
+        return Run(objective, self.start, self.stages, self.optimizer, self.settings, self.finish_image)
+
+
+def weight_factors(weights: dict[str, float] | None, defaults: dict[str, float]) -> dict[str, float]:
+    """The user's weights, checked: {"style": 2} means twice the default of "style"."""
+    return {choose("weight", name, defaults): check_weight(name, value) for name, value in (weights or {}).items()}
+
+
+def scene(
+    content,
+    styles,
+    *,
+    system: str,
+    size: int = 512,
+    steps: int = 150,
+    seed: int = 0,
+    encoder: str | Encoder = "vgg19",
+    weights: dict[str, float] | None = None,
+    start: str = "content",
+    colors: str = "style",
+    style_scale: float = 1.0,
+    content_layers=("relu4_2",),
+    style_layers=STYLE_LAYERS,
+    optimizer: str = "lbfgs",
+    levels: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Scene:
+    """Make a scene ready. These are the options that all optimising systems share.
+
+    `size` is the long side of the picture in pixels, `steps` those of all scales together. `weights` multiply the system's
+    defaults: {"style": 2} doubles the style. `start` is "content", "noise", "style", or a picture to go on from. `colors`
+    "style" paints in the painting's colours, "luminance" paints brightness only and gives the photo's chroma back, "match"
+    recolours the painting like the photo first (Gatys et al. 2016b). `style_scale` is the stroke size, `levels` the number
+    of scales (None: by size). Raises NstlabError.
+    """
+    settings = {"system": system, "content": _name(content), "styles": [_name(s) for s in styles], "size": size}
+    settings |= {"steps": steps, "seed": seed, "encoder": _name(encoder), "weights": dict(weights or {}), "start": _name(start)}
+    settings |= {"colors": colors, "style_scale": style_scale, "optimizer": optimizer, "levels": levels}
+    settings |= {"content_layers": list(content_layers), "style_layers": list(style_layers), "precision": precision}
+    choose("optimizer", optimizer, OPTIMIZERS)
+    stages = schedule(check_count("size", size), steps, levels)
+    photo = images.load(content, size)
+    paintings = [images.load(style) for style in styles]
+    photo, paintings, finish_image = _recolor(photo, paintings, choose("colors", colors, COLORS))
+    shape = tuple(photo.shape[-2:])
+    stages = [(images.fit(shape, long), count) for long, count in stages]
+    first = _start(start, photo, paintings, stages[0][0], seed)
+    if not isinstance(encoder, Encoder):
+        encoder = load_encoder(encoder, device=device, precision=precision)
+    return Scene(photo, paintings, encoder, stages, first, optimizer, settings, finish_image)
+
+
+def _recolor(photo, paintings, colors):
+    """Photo, paintings, and what to do with the finished picture, for one way of keeping colours."""
+    if colors == "luminance":
+        paintings = [color.match_luminance(painting, photo) for painting in paintings]
+        grey = color.luminance(photo).expand_as(photo)
+        return grey, paintings, lambda image: color.with_luminance(photo, color.luminance(image))
+    if colors == "match":
+        paintings = [color.match_colors(painting, photo) for painting in paintings]
+    return photo, paintings, lambda image: image
+
+
+def _start(start, photo, paintings, size, seed):
+    """The first picture, (1, 3, H, W) at `size`."""
+    if not isinstance(start, str) or start not in STARTS:
+        return images.resize(images.load(start), size)
+    if start == "noise":
+        return torch.rand((1, 3, *size), generator=torch.Generator().manual_seed(seed))
+    return images.resize(photo if start == "content" else paintings[0], size)
+
+
+def _name(source) -> str:
+    return str(source) if not hasattr(source, "shape") else "image"

