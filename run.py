@@ -106,7 +106,7 @@ def test(arguments: list[str]) -> int:
     ]
     if not fast:
         stages += [
-            ("notebooks, other parameters", [*pytest, "tests/notebooks", *extra]),
+            ("README, and notebooks with other parameters", [*pytest, "tests/notebooks", *extra]),
             ("notebooks, committed outputs", [*pytest, *nbval, "notebooks", *extra]),
             ("panels in a browser", [*pytest, "tests/browser", *extra]),
         ]

@@ -4,6 +4,6 @@ from nstlab.notebook import RESULT
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        if hasattr(item, "skip_compare"):
-            item.skip_compare = (*item.skip_compare, RESULT)
+    for file in {item.parent for item in items}:
+        if RESULT not in getattr(file, "skip_compare", RESULT):
+            file.skip_compare = (*file.skip_compare, RESULT)

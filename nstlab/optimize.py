@@ -118,6 +118,8 @@ def _lbfgs(evaluate, image, steps, lr, bounded):
             pairs.clear()
             found = _search(evaluate, image, total, gradient, pairs, bounded)
         if found is None:
+            if evaluate.weights() != weights:  # they changed within the search: its totals do not compare
+                continue
             return
         new_image, total, losses, new_gradient = found
         moved, bent = new_image - image, new_gradient - gradient

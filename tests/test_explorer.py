@@ -36,6 +36,9 @@ def test_it_opens_at_the_strongest_channel(panel, fast_encoder):
     assert all(shown(panel).values())
     assert "number 1 in strength" in panel.label.value
     assert repr(panel) == "<FeatureExplorer>"
+    for view in (panel.photo, panel.map, panel.patches):
+        assert view.format == "jpeg" and view.value[:2] == b"\xff\xd8"
+        assert view.tooltip is None  # with one, JupyterLab shows an error in place of the picture
 
 
 def test_the_channel_changes_map_and_patches(panel):

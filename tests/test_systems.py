@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import nstlab
-from nstlab import color, images
+from nstlab import color, images, metrics
 from nstlab.errors import SettingError
 from nstlab.systems import plan, stylize
 
@@ -88,3 +88,22 @@ def test_short_names():
     assert nstlab.stylize is stylize and nstlab.load_encoder and nstlab.Objective
     with pytest.raises(AttributeError):
         nstlab.nothing
+
+
+def test_preserve_without_its_terms_is_gatys(fast_encoder):
+    off = {"inside": 0, "structure": 0, "edges": 0}
+    guide = torch.rand(1, 1, 43, 64, generator=torch.Generator().manual_seed(0))
+    plain = stylize("coffee", "great-wave", **QUICK, encoder=fast_encoder)
+    bare = stylize("coffee", "great-wave", **QUICK, encoder=fast_encoder, system="preserve", guide=guide, k=0, weights=off)
+    assert torch.equal(plain.image, bare.image)
+
+
+def test_preserve_keeps_what_the_guide_marks(fast_encoder):
+    photo = images.load("coffee", 96)
+    guide = torch.zeros(1, 1, *photo.shape[-2:])
+    guide[..., 16:48, 24:72] = 1
+    kept = stylize(photo, "great-wave", size=96, steps=15, encoder=fast_encoder, system="preserve", guide=guide)
+    plain = stylize(photo, "great-wave", size=96, steps=15, encoder=fast_encoder)
+    assert kept.settings["guide"] == "a map of yours"
+    assert metrics.ssim(kept.image, photo, guide) > 0.1 + metrics.ssim(plain.image, photo, guide)
+    assert metrics.color_distance(kept.image, photo) > 0.3  # and yet it is painted

@@ -58,8 +58,8 @@ class FeatureExplorer(parts.Panel):
         self.path.layout = widgets.Layout(width="240px", max_width="98%")
         self.label = parts.label("nst-explorer-label")
         self.photo, self.map, self.patches = (parts.view(f"nst-explorer-{name}") for name in ("photo", "map", "patches"))
-        for view, says in ((self.photo, "the photo"), (self.map, "the feature map"), (self.patches, "nine patches")):
-            view.tooltip, view.format = says, "jpeg"
+        for view in (self.photo, self.map, self.patches):
+            view.format = "jpeg"
 
         wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
         sources = widgets.Box([self.pick, self.path, self.upload], layout=wrap)
