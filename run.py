@@ -123,6 +123,7 @@ def test(arguments: list[str]) -> int:
 
 def call(command: list, cwd: Path = ROOT, headless: bool = True) -> int:
     environment = dict(os.environ, PATH=f"{PYTHON.parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: see nstlab/__init__.py
     if headless:
         environment["NSTLAB_HEADLESS"] = "1"
     return subprocess.run([str(part) for part in command], cwd=cwd, env=environment).returncode

@@ -1,6 +1,12 @@
 """nstlab: neural style transfer, built step by step, run, and measured."""
 
+import os
+
 __version__ = "0.1.0"
+
+# Threads that wait for work shall sleep, not spin: beside one other busy process, spinning made a run take nine times as
+# long. OpenMP reads this when torch is loaded, so it acts where nstlab is imported first.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _EXPORTS = {
     "ContentLoss": "losses",
