@@ -74,12 +74,25 @@ def normalize(notebook):
         cell["id"] = f"c{number:03d}"
         for key in ("execution", "papermill"):
             cell.metadata.pop(key, None)
+        if "outputs" in cell:
+            cell.outputs = _merge_streams(cell.outputs)
         for output in cell.get("outputs", []):
             for holder in (output, output.get("data", {})):
                 for key in ("text", "text/plain"):
                     if isinstance(holder.get(key), str):
                         holder[key] = TEMPORARY.sub("/tmp/ipykernel/", ADDRESS.sub("0x0", holder[key]))
     return _rename_widgets(notebook)
+
+
+def _merge_streams(outputs):
+    """Neighbouring pieces of one stream as one: where a kernel cuts what is printed depends on its pace."""
+    merged = []
+    for output in outputs:
+        if merged and output.output_type == "stream" and merged[-1].get("name") == output.name:
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    return merged
 
 
 def _rename_widgets(notebook):

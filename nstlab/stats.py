@@ -10,8 +10,26 @@ def gram(features: torch.Tensor) -> torch.Tensor:
     leaves it nearly unchanged.
     """
     channels, places = features.shape[1], features.shape[2] * features.shape[3]
-    flat = features.flatten(2)
-    return single(torch.bmm(flat, flat.transpose(1, 2))) / (channels * places)
+    rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # a view of channels_last features, and so is the gradient
+    if len(rows) == 1:
+        product = _Product.apply(rows.squeeze(0)).unsqueeze(0)
+    else:
+        product = torch.bmm(rows.transpose(1, 2), rows)
+    return single(product) / (channels * places)
+
+
+class _Product(torch.autograd.Function):
+    """R^T R of a matrix R (places, C). Its gradient R (g + g^T) is one product; autograd, seeing R twice, makes two."""
+
+    @staticmethod
+    def forward(ctx, rows):
+        ctx.save_for_backward(rows)
+        return rows.t() @ rows
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (rows,) = ctx.saved_tensors
+        return rows @ (gradient + gradient.t())
 
 
 def single(tensor: torch.Tensor) -> torch.Tensor:

@@ -46,3 +46,10 @@ def test_matrix_power(rng):
     half = matrix_power(matrix, 0.5)
     assert torch.allclose(half @ half, matrix)
     assert (matrix_power(matrix, -0.5) @ half - torch.eye(4)).abs().max() == pytest.approx(0, abs=1e-10)
+
+
+@pytest.mark.parametrize("items", [1, 2])
+def test_gradient_of_gram_for_any_weights(items, rng):
+    features = torch.rand(items, 3, 4, 5, dtype=torch.float64, generator=rng).requires_grad_()
+    weights = torch.rand(items, 3, 3, dtype=torch.float64, generator=rng)  # not symmetric
+    assert torch.autograd.gradcheck(lambda f: (gram(f) * weights).sum(), features)
