@@ -10,7 +10,6 @@ Cost:   that of gatys and a few hundredths more.
 
 import torch
 
-from nstlab.errors import SettingError
 from nstlab.guidance.guide import Guide, load_map
 from nstlab.losses import SmoothnessLoss, StyleLoss
 from nstlab.losses.edge import EdgeLoss
@@ -51,7 +50,4 @@ def _guide(photo: torch.Tensor, guide) -> Guide:
         from nstlab.guidance.saliency import saliency
 
         return saliency(photo)
-    found = load_map(guide, tuple(photo.shape[-2:]), "the guide")
-    if found.map.ndim != 4:
-        raise SettingError("the guide is one map (1, 1, H, W)")
-    return found
+    return load_map(guide, tuple(photo.shape[-2:]), "the guide")
