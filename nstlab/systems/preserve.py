@@ -8,46 +8,74 @@ What we changed: everything is a reading of ours; what each term is worth is mea
 Cost:   that of gatys and a few hundredths more.
 """
 
+import warnings
+
 import torch
 
 from nstlab.guidance.guide import Guide, load_map
+from nstlab.guidance.saliency import saliency
+from nstlab.guidance.segments import segments
 from nstlab.losses import SmoothnessLoss, StyleLoss
 from nstlab.losses.edge import EdgeLoss
 from nstlab.losses.region import RegionStyleLoss
 from nstlab.losses.saliency import SaliencyContentLoss
+from nstlab.losses.semantic import SemanticLoss
 from nstlab.losses.structure import StructureLoss
 from nstlab.systems.run import Run
 from nstlab.systems.scene import scene, weight_factors
 
-DEFAULTS = {"content": 1.0, "style": 60.0, "inside": 6.0, "structure": 60.0, "edges": 10.0, "smoothness": 20.0}
+DEFAULTS = {
+    "content": 1.0, "style": 60.0, "inside": 6.0, "structure": 60.0, "semantic": 1.0, "edges": 10.0, "smoothness": 20.0,
+}  # fmt: skip
 INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")  # deeper statistics would ask for whole stars inside a face
+PROTECTED = 0.5  # mean of the guide in a region from which on the region is protected
 
 
 def plan(content, styles, *, weights: dict[str, float] | None = None, guide=None, k: float = 20.0, **options) -> Run:
     """Make a run ready; `options` are those of `scene`.
 
     `guide` is a map of what matters: a Guide, a file or array of yours, or None for the default saliency. `k` is how many
-    times more content counts there. `weights`: the names of DEFAULTS. Raises NstlabError.
+    times more content counts there. `weights`: the names of DEFAULTS. A guide that is the same everywhere singles nothing
+    out: then this is "gatys", and a warning says so. With k = 0 and the weights inside, structure, semantic and edges 0 it is
+    "gatys" too. Raises NstlabError.
     """
     weight_factors(weights, DEFAULTS)  # before anything is loaded
     made = scene(content, styles, system="preserve", weights=weights, **options)
-    found = _guide(made.photo, guide)
-    made.settings |= {"k": k, "guide": found.method if guide is None or not isinstance(guide, str) else guide}
-    style, layers, scale = made.paintings, made.settings["style_layers"], made.settings["style_scale"]
+    found = saliency(made.photo) if guide is None else load_map(guide, tuple(made.photo.shape[-2:]), "the guide")
+    made.settings |= {"k": k, "guide": guide if isinstance(guide, str) else found.method}
+    layers, scale = made.settings["style_layers"], made.settings["style_scale"]
     losses = {
         "content": SaliencyContentLoss(made.photo, found.map, k, layers=made.settings["content_layers"]),
-        "style": StyleLoss(style, layers, scale=scale),
-        "inside": RegionStyleLoss([(found.map, painting, None) for painting in style], layers=INSIDE_LAYERS, scale=scale),
-        "structure": StructureLoss(made.photo, found.map),
-        "edges": EdgeLoss(made.photo),
-        "smoothness": SmoothnessLoss(),
+        "style": StyleLoss(made.paintings, layers, scale=scale),
     }
-    return made.run(losses, DEFAULTS, weights)
+    if found.uniform:
+        warnings.warn(f"the guide ({found.method}) is the same everywhere: nothing is protected, as in gatys", stacklevel=2)
+    else:
+        losses |= _protection(made, found, _factor(weights, "semantic") > 0)
+    return made.run({**losses, "smoothness": SmoothnessLoss()}, DEFAULTS, weights)
 
 
-def _guide(photo: torch.Tensor, guide) -> Guide:
-    if guide is None:
-        from nstlab.guidance.saliency import saliency
+def _protection(made, guide: Guide, semantic: bool) -> dict:
+    """What keeps and paints the inside of the guide."""
+    regions = [(guide.map, painting, None) for painting in made.paintings]
+    losses = {
+        "inside": RegionStyleLoss(regions, layers=INSIDE_LAYERS, scale=made.settings["style_scale"]),
+        "structure": StructureLoss(made.photo, guide.map),
+        "edges": EdgeLoss(made.photo),
+    }
+    priorities = region_priorities(made.photo, guide) if semantic else None
+    if priorities:
+        losses["semantic"] = SemanticLoss(made.photo, *priorities, layers=("relu3_1",))
+    return losses
 
-        return saliency(photo)
-    return load_map(guide, tuple(photo.shape[-2:]), "the guide")
+
+def region_priorities(photo: torch.Tensor, guide: Guide) -> tuple[torch.Tensor, dict[int, float]] | None:
+    """The photo's regions as labels (1, H, W), and {label: mean of the guide} of those that the guide marks mostly; or None."""
+    labels = segments(photo).labels
+    means = {int(label): guide.map[(labels == label)[:, None]].mean().item() for label in labels.unique()}
+    chosen = {label: mean for label, mean in means.items() if mean >= PROTECTED}
+    return (labels, chosen) if chosen else None
+
+
+def _factor(weights: dict[str, float] | None, name: str) -> float:
+    return (weights or {}).get(name, 1.0)

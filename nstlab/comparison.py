@@ -1,0 +1,197 @@
+"""Comparison at matched style: what a term keeps is worth something only if as much was painted.
+
+Every variant is painted at the style weight at which its distance to the painting, read on layers that no loss reads, is
+the baseline's. Only then are the numbers of what was kept laid side by side.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from nstlab import images, metrics
+from nstlab.encoder import Encoder, load_encoder
+from nstlab.errors import SettingError, choose
+from nstlab.guidance.guide import Guide
+from nstlab.guidance.saliency import saliency
+from nstlab.systems import stylize
+
+UNREAD = ("relu3_3", "relu4_4")  # layers that neither a loss nor the style distance reads
+TERMS = ("saliency", "inside", "structure", "semantic", "edges")  # what "preserve" adds to "gatys"
+
+
+def without(*terms: str) -> dict:
+    """Options of "preserve" with these of its TERMS switched off."""
+    for term in terms:
+        choose("term", term, TERMS)
+    options: dict = {"k": 0.0} if "saliency" in terms else {}
+    return options | {"weights": {term: 0.0 for term in terms if term != "saliency"}}
+
+
+def only(*terms: str) -> dict:
+    """Options of "preserve" with none of its TERMS but these; none at all is "gatys"."""
+    return without(*(term for term in TERMS if term not in terms))
+
+
+VARIANTS = {
+    "full": without(),
+    **{f"only {term}": only(term) for term in TERMS},
+    **{f"without {term}": without(term) for term in TERMS},
+}
+
+
+@dataclass(frozen=True)
+class Match:
+    """A picture at the style weight `factor` (times the default) whose style `distance` is near the wanted one.
+
+    `reached` says whether within the tolerance; `trials` lists the (factor, distance) tried.
+    """
+
+    image: torch.Tensor
+    factor: float
+    distance: float
+    reached: bool
+    trials: tuple[tuple[float, float], ...]
+
+
+def match_style(
+    paint: Callable[[float], torch.Tensor],
+    distance: Callable[[torch.Tensor], float],
+    target: float,
+    *,
+    tolerance: float = 0.02,
+    most: int = 8,
+    largest: float = 64.0,
+) -> Match:
+    """Find the factor at which `distance(paint(factor))` is `target`, within `tolerance` of it, in at most `most` trials.
+
+    More weight, less distance, nearly a straight line between their logarithms: each trial is where that line through the two
+    trials around the target meets it. Factors beyond `largest` (or under its inverse) are not tried.
+    """
+    if not target > 0:
+        raise SettingError(f"style distance {target}: nothing but the painting itself has none, so there is nothing to match")
+    trials: list[tuple[float, float]] = []
+    best, factor = None, 1.0
+    for _ in range(most):
+        image = paint(factor)
+        found = distance(image)
+        trials.append((factor, found))
+        if best is None or abs(math.log(found / target)) < abs(math.log(best.distance / target)):
+            best = Match(image, factor, found, abs(found / target - 1) <= tolerance, ())
+        if best.reached:
+            break
+        following = _next_factor(trials, target, largest)
+        if any(abs(following / tried - 1) < 1e-3 for tried, _ in trials):
+            break  # at the end of the range
+        factor = following
+    return Match(best.image, best.factor, best.distance, best.reached, tuple(trials))
+
+
+def _next_factor(trials, target, largest) -> float:
+    """Where the line through the trials nearest to the target, in logarithms, meets it."""
+    points = sorted((math.log(factor), math.log(found / target)) for factor, found in trials)
+    above = [point for point in points if point[1] > 0]
+    below = [point for point in points if point[1] <= 0]
+    slope = -0.5  # of a first guess; what is measured most often
+    if above and below:
+        (x0, y0), (x1, y1) = max(above), min(below)
+        x = x0 + (x1 - x0) * min(0.9, max(0.1, y0 / (y0 - y1))) if x0 < x1 else (x0 + x1) / 2
+    else:
+        x0, y0 = min(points, key=lambda point: abs(point[1]))
+        x = x0 - min(1.5, max(-1.5, y0 / slope)) * (1.0 if len(points) == 1 else 1.6)
+    return math.exp(min(math.log(largest), max(-math.log(largest), x)))
+
+
+@dataclass
+class Pair:
+    """A photo and a painting that variants are compared on, with the guide that says where.
+
+    `photo`, `painting` are images, `guide` what counts as inside, `strength` the style weight of the baseline (times its
+    default), which factors multiply. Pictures are judged as they would be saved.
+    """
+
+    content: str
+    style: str
+    size: int = 256
+    steps: int = 60
+    seed: int = 0
+    strength: float = 1.0
+    encoder: Encoder | None = None
+    guide: Guide | None = None
+    options: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.encoder = self.encoder or load_encoder()
+        self.photo = images.load(self.content, self.size)
+        self.painting = images.resize(images.load(self.style), max(self.photo.shape[-2:]))
+        self.guide = self.guide or saliency(self.photo)
+        self.baseline = self._paint("gatys", {}, 1.0)
+        self.target = self.style_distance(self.baseline)
+
+    def _paint(self, system: str, options: dict, factor: float) -> torch.Tensor:
+        options = {**self.options, **options}
+        options["weights"] = {**options.get("weights", {}), "style": self.strength * factor}
+        if system == "preserve":
+            options["guide"] = self.guide
+        shared = {"size": self.size, "steps": self.steps, "seed": self.seed, "encoder": self.encoder}
+        return saved(stylize(self.content, self.style, system=system, **shared, **options).image)
+
+    def style_distance(self, image: torch.Tensor) -> float:
+        """Gram distance of an image to the painting, on layers that no loss reads."""
+        return metrics.style_distance(self.encoder, image, self.painting)
+
+    def matched(self, options: dict, tolerance: float = 0.02) -> Match:
+        """The variant of "preserve" with these options, at the baseline's style distance."""
+        return match_style(lambda factor: self._paint("preserve", options, factor), self.style_distance, self.target,
+                           tolerance=tolerance)  # fmt: skip
+
+    def measure(self, image: torch.Tensor) -> dict[str, float]:
+        """What was kept inside the guide and over all, and what was painted: the numbers of the comparison."""
+        inside = self.guide.map
+        layers = ("relu3_1", "relu4_2", *UNREAD)
+        features = metrics.feature_distance(self.encoder, image, self.photo, layers, guide=inside)
+        return {
+            "style_distance": self.style_distance(image),
+            "relu3_1": features["relu3_1"],
+            "relu4_2": features["relu4_2"],
+            "features": (features["relu3_1"] + features["relu4_2"]) / 2,
+            "unread": sum(features[layer] for layer in UNREAD) / len(UNREAD),
+            "1-ssim": 1 - metrics.ssim(image, self.photo, inside),
+            "gmsd": metrics.gmsd(image, self.photo, inside),
+            "edge_f1": metrics.edge_f1(image, self.photo),
+            "share": self.share(image),
+        }
+
+    def share(self, image: torch.Tensor) -> float:
+        """(g(photo) - g(image)) / (g(photo) - g(baseline)) with g the Gram distance to the painting inside the guide.
+
+        1: painted inside as much as the baseline; 0: as little as the photo itself.
+        """
+        photo, ours, baseline = (self._distance_inside(x) for x in (self.photo, image, self.baseline))
+        return (photo - ours) / (photo - baseline)
+
+    def _distance_inside(self, image: torch.Tensor) -> float:
+        return metrics.style_distance(self.encoder, image, self.painting, guide=self.guide.map)
+
+
+def saved(image: torch.Tensor) -> torch.Tensor:
+    """The image as a file would hold it: clipped and rounded to 8 bits."""
+    return image.clamp(0, 1).mul(255).round().div(255)
+
+
+def compare(pair: Pair, variants: dict[str, dict]) -> Iterator[dict]:
+    """One row after the other: the baseline's, then each variant's at matched style, with its factor and whether it matched."""
+    yield {"variant": "gatys", "factor": 1.0, "matched": True, **pair.measure(pair.baseline), "image": pair.baseline}
+    for name, options in variants.items():
+        match = pair.matched(options)
+        row = {"variant": name, "factor": match.factor, "matched": match.reached}
+        yield {**row, **pair.measure(match.image), "image": match.image}
+
+
+def sign_test(better: int, worse: int) -> float:
+    """Two-sided p of so uneven a split, were better and worse equally likely; ties are left out by the caller."""
+    count, few = better + worse, min(better, worse)
+    if count == 0:
+        return 1.0
+    return min(1.0, 2 * sum(math.comb(count, i) for i in range(few + 1)) / 2**count)
