@@ -2,6 +2,7 @@
 
 import platform
 import sys
+import warnings
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -29,7 +30,8 @@ def stylize(
     colors: Annotated[str, typer.Option(help="style, luminance, or match (the last two keep the photo's).")] = "style",
     stroke: Annotated[float, typer.Option(help="Stroke size: the painting's long side over the picture's.")] = 1.0,
     optimizer: Annotated[str, typer.Option(help="lbfgs or adam.")] = "lbfgs",
-    system: Annotated[str, typer.Option(help="The method.")] = "gatys",
+    system: Annotated[str, typer.Option(help="gatys, or preserve: what matters is kept, and painted.")] = "gatys",
+    guide: Annotated[str | None, typer.Option(help="Map of what matters, for preserve: a picture, white is kept.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto (bf16 where the machine has it), bf16, or fp32.")] = "auto",
 ):
@@ -41,7 +43,10 @@ def stylize(
     run = plan(
         content, style, system=system, size=size, steps=steps, seed=seed, encoder=encoder, weights=parse_weights(weight),
         start=start, colors=colors, style_scale=stroke, optimizer=optimizer, device=device, precision=precision,
+        **({"guide": guide} if guide else {}),
     )  # fmt: skip
+    if run.settings.get("note"):
+        print(f"note: {run.settings['note']}", file=sys.stderr)
     try:
         for _ in progress(run):
             pass
@@ -144,7 +149,8 @@ def get_weights(name: Annotated[str, typer.Argument(help="A name from `nstlab we
 
 
 def main() -> None:
-    """Entry point: turns every error a user can cause into one sentence."""
+    """Entry point: turns every error a user can cause into one sentence, and every warning too."""
+    warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="nstlab")
     except NstlabError as error:

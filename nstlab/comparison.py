@@ -15,7 +15,7 @@ from nstlab.encoder import Encoder, load_encoder
 from nstlab.errors import SettingError, choose
 from nstlab.guidance.guide import Guide
 from nstlab.guidance.saliency import saliency
-from nstlab.systems import stylize
+from nstlab.systems import preserve, stylize
 
 UNREAD = ("relu3_3", "relu4_4")  # layers that neither a loss nor the style distance reads
 TERMS = ("saliency", "inside", "structure", "semantic", "edges")  # what "preserve" adds to "gatys"
@@ -61,18 +61,19 @@ def match_style(
     target: float,
     *,
     tolerance: float = 0.02,
+    first: float = 1.0,
     most: int = 8,
     largest: float = 64.0,
 ) -> Match:
     """Find the factor at which `distance(paint(factor))` is `target`, within `tolerance` of it, in at most `most` trials.
 
     More weight, less distance, nearly a straight line between their logarithms: each trial is where that line through the two
-    trials around the target meets it. Factors beyond `largest` (or under its inverse) are not tried.
+    trials around the target meets it. `first` is tried first; factors beyond `largest`, or under its inverse, are not.
     """
     if not target > 0:
         raise SettingError(f"style distance {target}: nothing but the painting itself has none, so there is nothing to match")
     trials: list[tuple[float, float]] = []
-    best, factor = None, 1.0
+    best, factor = None, first
     for _ in range(most):
         image = paint(factor)
         found = distance(image)
@@ -93,13 +94,15 @@ def _next_factor(trials, target, largest) -> float:
     points = sorted((math.log(factor), math.log(found / target)) for factor, found in trials)
     above = [point for point in points if point[1] > 0]
     below = [point for point in points if point[1] <= 0]
-    slope = -0.5  # of a first guess; what is measured most often
     if above and below:
         (x0, y0), (x1, y1) = max(above), min(below)
         x = x0 + (x1 - x0) * min(0.9, max(0.1, y0 / (y0 - y1))) if x0 < x1 else (x0 + x1) / 2
     else:
-        x0, y0 = min(points, key=lambda point: abs(point[1]))
-        x = x0 - min(1.5, max(-1.5, y0 / slope)) * (1.0 if len(points) == 1 else 1.6)
+        (x0, y0), *others = sorted(points, key=lambda point: abs(point[1]))
+        slope = -0.5  # a first guess
+        if others and abs(others[0][0] - x0) > 1e-6:
+            slope = min(-0.1, max(-2.0, (others[0][1] - y0) / (others[0][0] - x0)))
+        x = x0 + min(1.6, max(-1.6, -1.1 * y0 / slope))
     return math.exp(min(math.log(largest), max(-math.log(largest), x)))
 
 
@@ -107,8 +110,8 @@ def _next_factor(trials, target, largest) -> float:
 class Pair:
     """A photo and a painting that variants are compared on, with the guide that says where.
 
-    `photo`, `painting` are images, `guide` what counts as inside, `strength` the style weight of the baseline (times its
-    default), which factors multiply. Pictures are judged as they would be saved.
+    `photo`, `painting` are images, `guide` says what counts as inside (`inside`: its map at the photo's size), `strength` is
+    the style weight of the baseline (times its default), which factors multiply. Pictures are judged as they would be saved.
     """
 
     content: str
@@ -116,7 +119,7 @@ class Pair:
     size: int = 256
     steps: int = 60
     seed: int = 0
-    strength: float = 1.0
+    strength: float = 0.25
     encoder: Encoder | None = None
     guide: Guide | None = None
     options: dict = field(default_factory=dict)
@@ -125,15 +128,18 @@ class Pair:
         self.encoder = self.encoder or load_encoder()
         self.photo = images.load(self.content, self.size)
         self.painting = images.resize(images.load(self.style), max(self.photo.shape[-2:]))
-        self.guide = self.guide or saliency(self.photo)
-        self.baseline = self._paint("gatys", {}, 1.0)
+        self.guide = self.guide or saliency(preserve.look(self.content))
+        self.regions = preserve.region_priorities(preserve.look(self.content), self.guide)
+        self.inside = images.resize(self.guide.map, tuple(self.photo.shape[-2:]))
+        self.baseline = self.paint("gatys", {}, 1.0)
         self.target = self.style_distance(self.baseline)
 
-    def _paint(self, system: str, options: dict, factor: float) -> torch.Tensor:
+    def paint(self, system: str, options: dict, factor: float) -> torch.Tensor:
+        """The picture of a system with these options, at `factor` times the baseline's style weight, as it would be saved."""
         options = {**self.options, **options}
         options["weights"] = {**options.get("weights", {}), "style": self.strength * factor}
-        if system == "preserve":
-            options["guide"] = self.guide
+        if system == "preserve" and "guide" not in options:
+            options |= {"guide": self.guide, "regions": self.regions}
         shared = {"size": self.size, "steps": self.steps, "seed": self.seed, "encoder": self.encoder}
         return saved(stylize(self.content, self.style, system=system, **shared, **options).image)
 
@@ -141,14 +147,14 @@ class Pair:
         """Gram distance of an image to the painting, on layers that no loss reads."""
         return metrics.style_distance(self.encoder, image, self.painting)
 
-    def matched(self, options: dict, tolerance: float = 0.02) -> Match:
-        """The variant of "preserve" with these options, at the baseline's style distance."""
-        return match_style(lambda factor: self._paint("preserve", options, factor), self.style_distance, self.target,
-                           tolerance=tolerance)  # fmt: skip
+    def matched(self, options: dict, tolerance: float = 0.02, first: float = 1.0) -> Match:
+        """The variant of "preserve" with these options, at the baseline's style distance; `first` is the factor tried first."""
+        paint = lambda factor: self.paint("preserve", options, factor)
+        return match_style(paint, self.style_distance, self.target, tolerance=tolerance, first=first)
 
     def measure(self, image: torch.Tensor) -> dict[str, float]:
         """What was kept inside the guide and over all, and what was painted: the numbers of the comparison."""
-        inside = self.guide.map
+        inside = self.inside
         layers = ("relu3_1", "relu4_2", *UNREAD)
         features = metrics.feature_distance(self.encoder, image, self.photo, layers, guide=inside)
         return {
@@ -172,7 +178,7 @@ class Pair:
         return (photo - ours) / (photo - baseline)
 
     def _distance_inside(self, image: torch.Tensor) -> float:
-        return metrics.style_distance(self.encoder, image, self.painting, guide=self.guide.map)
+        return metrics.style_distance(self.encoder, image, self.painting, guide=self.inside)
 
 
 def saved(image: torch.Tensor) -> torch.Tensor:

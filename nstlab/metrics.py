@@ -101,10 +101,13 @@ def color_distance(a: torch.Tensor, b: torch.Tensor, bins: int = 8) -> float:
 
 
 def depth_error(found: torch.Tensor, truth: torch.Tensor) -> float:
-    """RMSE of a depth map after the best scale and shift; 0 for maps that differ by those alone, 1 is no better than flat."""
+    """RMSE of a depth map after the best scale (not below 0) and shift, over the truth's deviation.
+
+    0 for maps that differ by those alone; 1 is no better than flat, as a reversed map is.
+    """
     x, y = (m.flatten().double() for m in (found, truth))
     x, y = x - x.mean(), y - y.mean()
-    scale = (x * y).sum() / x.square().sum().clamp_min(1e-12)
+    scale = ((x * y).sum() / x.square().sum().clamp_min(1e-12)).clamp_min(0)
     return ((scale * x - y).square().mean().sqrt() / y.square().mean().sqrt().clamp_min(1e-12)).item()
 
 

@@ -70,8 +70,11 @@ def _array(picture) -> np.ndarray:
     return array.squeeze() if array.ndim > 3 or (array.ndim == 3 and array.shape[-1] != 3) else array
 
 
-def curves(series: dict, *, x=None, xlabel="step", ylabel="", log=True, size=(4.2, 2.6), title="") -> Picture:
-    """Named lines in one plot. A value of `series` is a list of y, or a pair (list of x, list of y)."""
+def curves(series: dict, *, x=None, ticks=None, xlabel="step", ylabel="", log=True, size=(4.2, 2.6), title="") -> Picture:
+    """Named lines in one plot. A value of `series` is a list of y, or a pair (list of x, list of y).
+
+    `ticks` names the points, which then lie at equal distances.
+    """
     fig = new_figure(*size)
     ax = fig.subplots()
     for number, (name, values) in enumerate(series.items()):
@@ -79,6 +82,8 @@ def curves(series: dict, *, x=None, xlabel="step", ylabel="", log=True, size=(4.
         ax.plot(across, up, label=name, color=COLORS[number % len(COLORS)], lw=1.6, ls=("-", "--")[number // len(COLORS) % 2])
     if log:
         ax.set_yscale("log")
+    if ticks:
+        ax.set_xticks(range(len(ticks)), ticks)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if len(series) > 1:
         ax.legend(fontsize=8, frameon=False)

@@ -1,6 +1,7 @@
 import sys
 
 import pytest
+import torch
 
 from nstlab import cli, images, optimize
 from nstlab.errors import DivergedError
@@ -75,3 +76,15 @@ def test_a_diverged_run_keeps_the_last_good_picture(monkeypatch, capsys, tmp_pat
     assert run(monkeypatch, "stylize", "cat", "spring", "-o", out, "--size", 32) == 2
     said = capsys.readouterr().err
     assert "at step 4" in said and "try a smaller step size" in said and str(out) in said and out.exists()
+
+
+def test_a_map_that_marks_nothing_is_said_in_one_line(monkeypatch, capsys, tmp_path):
+    images.save(torch.zeros(1, 3, 20, 30), tmp_path / "black.png")
+    out = tmp_path / "a.png"
+    words = ["stylize", "cat", "spring", "-o", out, "--size", 32, "--steps", 2, "--system", "preserve"]
+    assert run(monkeypatch, *words, "--guide", tmp_path / "black.png") == 0
+    said = capsys.readouterr().err.strip().splitlines()
+    assert out.exists() and all(line.startswith("note: ") for line in said) and "nothing is protected" in " ".join(said)
+    assert run(monkeypatch, *words, "--guide", tmp_path / "nowhere.png") == 2
+    assert "nowhere.png" in capsys.readouterr().err
+    assert run(monkeypatch, *words[:-1], "gatys", "--guide", tmp_path / "black.png") == 2

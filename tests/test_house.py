@@ -9,11 +9,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nstlab"
 FLOORS = [
     {"errors", "files", "images", "samples", "weights", "devices"},
-    {"encoder", "stats", "pyramid", "color", "data"},
+    {"encoder", "stats", "pyramid", "color", "data", "scenes"},
     {"guidance", "losses", "feature_transforms", "networks", "metrics", "probing"},
     {"objective", "optimize", "train"},
     {"systems"},
-    {"plots", "panels", "sweep", "cli", "notebook"},
+    {"plots", "panels", "comparison", "sweep", "cli", "notebook"},
 ]
 
 

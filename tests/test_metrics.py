@@ -74,6 +74,7 @@ def test_depth_error_forgets_scale_and_shift():
     truth = torch.rand(1, 1, 9, 9, generator=torch.Generator().manual_seed(0))
     assert metrics.depth_error(3 * truth - 0.7, truth) == pytest.approx(0, abs=1e-6)
     assert metrics.depth_error(torch.zeros_like(truth), truth) == pytest.approx(1, abs=1e-6)
+    assert metrics.depth_error(-truth, truth) == pytest.approx(1, abs=1e-6)
 
 
 def test_color_distance_at_its_ends():

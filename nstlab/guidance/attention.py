@@ -16,7 +16,7 @@ from nstlab.stats import single
 LAYER, SIZE = "relu4_1", 320
 
 
-def attention_weights(features: torch.Tensor, others: torch.Tensor, sharpness: float = 20.0) -> torch.Tensor:
+def attention_weights(features: torch.Tensor, others: torch.Tensor, sharpness: float = 10.0) -> torch.Tensor:
     """How each place of features (1, C, h, w) looks at the places of others (1, C, h', w'): (h w, h' w'), rows adding up to 1.
 
     softmax of `sharpness` times the cosine likeness, after each picture's own mean and deviation are taken out.
@@ -26,7 +26,7 @@ def attention_weights(features: torch.Tensor, others: torch.Tensor, sharpness: f
 
 
 @torch.no_grad()
-def attention(image: torch.Tensor, other: torch.Tensor | None = None, *, encoder: Encoder | str = "vgg19") -> Guide:
+def attention(image, other=None, *, sharpness: float = 10.0, encoder: Encoder | str = "vgg19") -> Guide:
     """Map of distinctive places of `image` (1, 3, H, W), as a Guide: 1 - entropy of each place's look at `other`.
 
     `other` is the painting, or None for the photo itself. Scaled from its least to its most, its borders laid on the picture's.
@@ -36,7 +36,7 @@ def attention(image: torch.Tensor, other: torch.Tensor | None = None, *, encoder
     pictures = [image, image if other is None else images.check(other)]
     pictures = [images.resize(picture, min(SIZE, max(picture.shape[-2:]))) for picture in pictures]
     features = [encoder(picture.to(encoder.device), [LAYER])[LAYER] for picture in pictures]
-    look = attention_weights(*features)
+    look = attention_weights(*features, sharpness)
     entropy = -(look * look.clamp_min(1e-12).log()).sum(1).view(1, 1, *features[0].shape[-2:]).cpu()
     size = tuple(pictures[0].shape[-2:])
     values = F.interpolate(stretch(-entropy, 0.02, 0.98), size, mode="bilinear", align_corners=False)

@@ -1,10 +1,12 @@
 """Published systems behind one call: `stylize(content, styles, system="gatys")`."""
 
+import inspect
 from pathlib import Path
 
 from nstlab.errors import choose
 from nstlab.systems import gatys, preserve
 from nstlab.systems.run import Result, Run
+from nstlab.systems.scene import scene
 
 SYSTEMS = {"gatys": gatys, "preserve": preserve}
 
@@ -14,10 +16,16 @@ __all__ = ["SYSTEMS", "Result", "Run", "plan", "stylize"]
 def plan(content, styles, *, system: str = "gatys", **options) -> Run:
     """Everything made ready to paint `content` like `styles`, as a Run: iterate it for its steps, ask it for the result.
 
-    `content` and each of `styles` is a path, a sample name, or an image; `options` are those of the system's `plan`.
+    `content` and each of `styles` is a path, a sample name, or an image; `options` are those of the system's `plan`
+    and of `scene`.
     """
     styles = [styles] if isinstance(styles, (str, Path)) or hasattr(styles, "shape") else list(styles)
-    return SYSTEMS[choose("system", system, SYSTEMS)].plan(content, styles, **options)
+    method = SYSTEMS[choose("system", system, SYSTEMS)]
+    known = inspect.signature(method.plan).parameters | inspect.signature(scene).parameters
+    known = [name for name in known if name not in ("content", "styles", "system", "options")]
+    for name in options:
+        choose(f"option of {system}", name, known)
+    return method.plan(content, styles, **options)
 
 
 def stylize(content, styles, *, system: str = "gatys", **options) -> Result:

@@ -12,70 +12,78 @@ import warnings
 
 import torch
 
+from nstlab import images
+from nstlab.guidance.filters import shrink
 from nstlab.guidance.guide import Guide, load_map
 from nstlab.guidance.saliency import saliency
 from nstlab.guidance.segments import segments
 from nstlab.losses import SmoothnessLoss, StyleLoss
-from nstlab.losses.edge import EdgeLoss
+from nstlab.losses.edge import OutlineLoss
 from nstlab.losses.region import RegionStyleLoss
 from nstlab.losses.saliency import SaliencyContentLoss
 from nstlab.losses.semantic import SemanticLoss
 from nstlab.losses.structure import StructureLoss
+from nstlab.systems import gatys
 from nstlab.systems.run import Run
 from nstlab.systems.scene import scene, weight_factors
 
-DEFAULTS = {
-    "content": 1.0, "style": 60.0, "inside": 6.0, "structure": 60.0, "semantic": 1.0, "edges": 10.0, "smoothness": 20.0,
-}  # fmt: skip
+DEFAULTS = {**gatys.DEFAULTS, "inside": 6.0, "structure": 4.0, "semantic": 1.5, "edges": 120.0}
 INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")  # deeper statistics would ask for whole stars inside a face
 PROTECTED = 0.5  # mean of the guide in a region from which on the region is protected
 
 
-def plan(content, styles, *, weights: dict[str, float] | None = None, guide=None, k: float = 20.0, **options) -> Run:
+def plan(
+    content, styles, *, weights: dict[str, float] | None = None, guide=None, k: float = 20.0, regions=None, **options
+) -> Run:
     """Make a run ready; `options` are those of `scene`.
 
     `guide` is a map of what matters: a Guide, a file or array of yours, or None for the default saliency. `k` is how many
-    times more content counts there. `weights`: the names of DEFAULTS. A guide that is the same everywhere singles nothing
+    times more content counts there. `regions` are those that `region_priorities` finds, if you have them already or others in
+    mind: (labels (1, H, W), {label: priority}). `weights`: the names of DEFAULTS. A guide that is the same everywhere singles nothing
     out: then this is "gatys", and a warning says so. With k = 0 and the weights inside, structure, semantic and edges 0 it is
     "gatys" too. Raises NstlabError.
     """
     weight_factors(weights, DEFAULTS)  # before anything is loaded
     made = scene(content, styles, system="preserve", weights=weights, **options)
-    found = saliency(made.photo) if guide is None else load_map(guide, tuple(made.photo.shape[-2:]), "the guide")
+    seen = look(content)
+    found = saliency(seen) if guide is None else load_map(guide, None, "the guide")
     made.settings |= {"k": k, "guide": guide if isinstance(guide, str) else found.method}
+    made.settings |= {"note": found.note} if found.note else {}
     layers, scale = made.settings["style_layers"], made.settings["style_scale"]
     losses = {
         "content": SaliencyContentLoss(made.photo, found.map, k, layers=made.settings["content_layers"]),
         "style": StyleLoss(made.paintings, layers, scale=scale),
     }
     if found.uniform:
-        warnings.warn(f"the guide ({found.method}) is the same everywhere: nothing is protected, as in gatys", stacklevel=2)
+        warnings.warn(f"the guide ({found.method}) is the same everywhere: nothing is protected, as in gatys", stacklevel=3)
     else:
-        losses |= _protection(made, found, _factor(weights, "semantic") > 0)
+        losses |= _protection(made, found)
+        wanted = (weights or {}).get("semantic", 1) > 0
+        regions = (regions or region_priorities(seen, found)) if wanted else None
+        if regions:
+            losses["semantic"] = SemanticLoss(made.photo, *regions, layers=("relu3_1",))
     return made.run({**losses, "smoothness": SmoothnessLoss()}, DEFAULTS, weights)
 
 
-def _protection(made, guide: Guide, semantic: bool) -> dict:
-    """What keeps and paints the inside of the guide."""
+def look(content) -> torch.Tensor:
+    """The photo (1, 3, H, W) as guides are made from it: at its own size but at most 512 px, whatever size is painted."""
+    return shrink(images.load(content), 512)
+
+
+def _protection(made, guide: Guide) -> dict:
+    """What keeps and paints the inside of the guide, and the outlines everywhere."""
     regions = [(guide.map, painting, None) for painting in made.paintings]
-    losses = {
+    return {
         "inside": RegionStyleLoss(regions, layers=INSIDE_LAYERS, scale=made.settings["style_scale"]),
         "structure": StructureLoss(made.photo, guide.map),
-        "edges": EdgeLoss(made.photo),
+        "edges": OutlineLoss(made.photo),
     }
-    priorities = region_priorities(made.photo, guide) if semantic else None
-    if priorities:
-        losses["semantic"] = SemanticLoss(made.photo, *priorities, layers=("relu3_1",))
-    return losses
 
 
 def region_priorities(photo: torch.Tensor, guide: Guide) -> tuple[torch.Tensor, dict[int, float]] | None:
     """The photo's regions as labels (1, H, W), and {label: mean of the guide} of those that the guide marks mostly; or None."""
     labels = segments(photo).labels
-    means = {int(label): guide.map[(labels == label)[:, None]].mean().item() for label in labels.unique()}
+    marked = images.resize(guide.map, tuple(labels.shape[-2:]))
+    means = {int(label): marked[(labels == label)[:, None]].mean().item() for label in labels.unique()}
     chosen = {label: mean for label, mean in means.items() if mean >= PROTECTED}
     return (labels, chosen) if chosen else None
-
-
-def _factor(weights: dict[str, float] | None, name: str) -> float:
-    return (weights or {}).get(name, 1.0)
