@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "nstlab-setup"
+WORKERS = min(4, os.cpu_count() or 1)  # that share the library tests
 
 
 def main(arguments: list[str]) -> int:
@@ -102,7 +103,7 @@ def test(arguments: list[str]) -> int:
     stages = [
         ("code style", [PYTHON, "-m", "ruff", "check", "."]),
         ("code format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
-        ("library", [*pytest, *rooms, *extra]),
+        ("library", [*pytest, "-n", str(WORKERS), "--dist", "loadfile", *rooms, *extra]),
     ]
     if not fast:
         stages += [
@@ -114,15 +115,17 @@ def test(arguments: list[str]) -> int:
     for name, command in stages:
         print(f"== {name}", flush=True)
         started = time.perf_counter()
-        if call(command):
+        if call(command, threads=1 if name == "library" else None):
             failed.append(name)
         print(f"   {time.perf_counter() - started:.0f} s", flush=True)
     print(f"{len(stages) - len(failed)} passed, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
 
-def call(command: list, cwd: Path = ROOT, headless: bool = True) -> int:
+def call(command: list, cwd: Path = ROOT, headless: bool = True, threads: int | None = None) -> int:
     environment = dict(os.environ, PATH=f"{PYTHON.parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if threads:  # each of several workers takes so many
+        environment["OMP_NUM_THREADS"] = str(threads)
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: see nstlab/__init__.py
     if headless:
         environment["NSTLAB_HEADLESS"] = "1"

@@ -19,14 +19,13 @@ from pathlib import Path
 import torch
 
 from nstlab import samples
-from nstlab.comparison import TERMS, VARIANTS, Pair, compare, sign_test
+from nstlab.comparison import TERMS, UP, VARIANTS, Pair, changes, compare, sign_test
 from nstlab.encoder import load_encoder
 from nstlab.errors import NstlabError
 
 FIXED = {"astronaut": "starry-night", "cat": "great-wave", "coffee": "composition-viii"}
 MEASURES = ("features", "unread", "1-ssim", "gmsd", "edge_f1", "share")
 MARKS = {"features": "features*", "1-ssim": "1-ssim*"}
-UP = ("edge_f1", "share")  # more is better
 TARGETS = {"saliency": "relu4_2", "inside": "share", "structure": "1-ssim", "semantic": "relu3_1", "edges": "edge_f1"}
 
 
@@ -61,15 +60,6 @@ def run(pairs, variants, size: int, steps: int, strength: float) -> list[dict]:
         left = minutes / (number + 1) * (len(pairs) - number - 1)
         print(f"{number + 1} of {len(pairs)} pairs, {left:.0f} minutes left", file=sys.stderr)
     return rows
-
-
-def changes(rows: list[dict], variant: str, measure: str, against: str = "gatys") -> list[float]:
-    """Relative change of a measure from one variant to another on every pair; differences for the share and edge F1."""
-    value = {(row["content"], row["style"], row["variant"]): row[measure] for row in rows}
-    pairs = dict.fromkeys((row["content"], row["style"]) for row in rows)
-    before = [value[(*pair, against)] for pair in pairs]
-    after = [value[(*pair, variant)] for pair in pairs]
-    return [b - a if measure in UP else b / a - 1 for a, b in zip(before, after, strict=True)]
 
 
 def summary(rows: list[dict]) -> dict:

@@ -27,8 +27,13 @@ def stylize(
     encoder: Annotated[str, typer.Option(help="vgg19, vgg19-torchvision, vgg16-torchvision, or a file.")] = "vgg19",
     weight: Annotated[list[str], typer.Option(help="NAME=VALUE: style=2 doubles the style. Repeatable.")] = (),
     start: Annotated[str, typer.Option(help="content, noise, style, or a picture to go on from.")] = "content",
-    colors: Annotated[str, typer.Option(help="style, luminance, or match (the last two keep the photo's).")] = "style",
+    colors: Annotated[
+        str, typer.Option(help="style; luminance, oklab, match keep the photo's; only takes nothing else.")
+    ] = "style",
     stroke: Annotated[float, typer.Option(help="Stroke size: the painting's long side over the picture's.")] = 1.0,
+    blend: Annotated[str | None, typer.Option(help="Shares of several paintings, such as 0.7,0.3.")] = None,
+    mix: Annotated[str, typer.Option(help="losses, statistics, or scales (fine strokes of the first painting).")] = "losses",
+    mask: Annotated[list[str], typer.Option(help="A painting's place: a picture, white is its. Repeatable, in order.")] = (),
     optimizer: Annotated[str, typer.Option(help="lbfgs or adam.")] = "lbfgs",
     system: Annotated[str, typer.Option(help="gatys, or preserve: what matters is kept, and painted.")] = "gatys",
     guide: Annotated[str | None, typer.Option(help="Map of what matters, for preserve: a picture, white is kept.")] = None,
@@ -43,7 +48,7 @@ def stylize(
     run = plan(
         content, style, system=system, size=size, steps=steps, seed=seed, encoder=encoder, weights=parse_weights(weight),
         start=start, colors=colors, style_scale=stroke, optimizer=optimizer, device=device, precision=precision,
-        **({"guide": guide} if guide else {}),
+        blend=parse_blend(blend), mix=mix, masks=list(mask) or None, **({"guide": guide} if guide else {}),
     )  # fmt: skip
     if run.settings.get("note"):
         print(f"note: {run.settings['note']}", file=sys.stderr)
@@ -71,6 +76,14 @@ def parse_weights(pairs) -> dict[str, float]:
         except ValueError:
             raise SettingError(f"weight '{pair}': write it as NAME=VALUE, such as style=2") from None
     return found
+
+
+def parse_blend(text: str | None) -> list[float] | None:
+    """[0.7, 0.3] from "0.7,0.3"."""
+    try:
+        return [float(part) for part in text.split(",")] if text else None
+    except ValueError:
+        raise SettingError(f"blend '{text}': write numbers with commas between, such as 0.7,0.3") from None
 
 
 def progress(run):

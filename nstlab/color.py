@@ -48,3 +48,38 @@ def match_colors(source: torch.Tensor, target: torch.Tensor, mode: str = "monge"
     flat = matrix @ (source.double().flatten(2) - mean_s) + mean_t
     result = flat.reshape(source.shape).to(source.dtype)
     return result.clamp(0, 1) if clip else result
+
+
+# OkLab (Ottosson 2020): lightness L and two chroma axes in which equal steps look alike
+
+TO_CONES = ((0.4122214708, 0.5363325363, 0.0514459929), (0.2119034982, 0.6806995451, 0.1073969566),
+            (0.0883024619, 0.2817188376, 0.6299787005))  # fmt: skip
+TO_LAB = ((0.2104542553, 0.7936177850, -0.0040720468), (1.9779984951, -2.4285922050, 0.4505937099),
+          (0.0259040371, 0.7827717662, -0.8086757660))  # fmt: skip
+
+
+def to_oklab(image: torch.Tensor) -> torch.Tensor:
+    """OkLab colours (N, 3, H, W) of an sRGB image: lightness in [0, 1], then the green-red and the blue-yellow axis."""
+    linear = torch.where(image <= 0.04045, image / 12.92, ((image.clamp_min(0) + 0.055) / 1.055) ** 2.4)
+    cones = _apply(TO_CONES, linear)
+    return _apply(TO_LAB, cones.sign() * cones.abs() ** (1 / 3))
+
+
+def from_oklab(lab: torch.Tensor, clip: bool = True) -> torch.Tensor:
+    """The sRGB image of OkLab colours; those that no screen shows are clipped."""
+    linear = _apply(_inverse(TO_CONES), _apply(_inverse(TO_LAB), lab) ** 3)
+    image = torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(1e-9) ** (1 / 2.4) - 0.055)
+    return image.clamp(0, 1) if clip else image
+
+
+def with_chroma(image: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
+    """The image's lightness with the chroma of another image of the same size, both in OkLab."""
+    return from_oklab(torch.cat([to_oklab(image)[:, :1], to_oklab(colors)[:, 1:]], 1))
+
+
+def _inverse(matrix):
+    return torch.linalg.inv(torch.tensor(matrix, dtype=torch.float64)).tolist()
+
+
+def _apply(matrix, image: torch.Tensor) -> torch.Tensor:
+    return torch.einsum("ij,njhw->nihw", torch.tensor(matrix, dtype=image.dtype, device=image.device), image)

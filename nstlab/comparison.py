@@ -4,9 +4,11 @@ Every variant is painted at the style weight at which its distance to the painti
 the baseline's. Only then are the numbers of what was kept laid side by side.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
@@ -18,6 +20,8 @@ from nstlab.guidance.saliency import saliency
 from nstlab.systems import preserve, stylize
 
 UNREAD = ("relu3_3", "relu4_4")  # layers that neither a loss nor the style distance reads
+UP = ("edge_f1", "share")  # measures of which more is better
+MEASURED = Path(__file__).with_name("preservation.json")
 TERMS = ("saliency", "inside", "structure", "semantic", "edges")  # what "preserve" adds to "gatys"
 
 
@@ -201,3 +205,16 @@ def sign_test(better: int, worse: int) -> float:
     if count == 0:
         return 1.0
     return min(1.0, 2 * sum(math.comb(count, i) for i in range(few + 1)) / 2**count)
+
+
+def changes(rows: list[dict], variant: str, measure: str, against: str = "gatys") -> list[float]:
+    """Change of a measure from one variant to another on every pair, relative to it; for UP measures the difference."""
+    value = {(row["content"], row["style"], row["variant"]): row[measure] for row in rows}
+    pairs = dict.fromkeys((row["content"], row["style"]) for row in rows)
+    both = [(value[(*pair, against)], value[(*pair, variant)]) for pair in pairs]
+    return [after - before if measure in UP else after / before - 1 for before, after in both]
+
+
+def measured() -> list[dict]:
+    """The rows of `benchmarks/preservation.py` on the sample pairs, as they come with the package."""
+    return json.loads(MEASURED.read_text(encoding="utf-8"))["rows"]

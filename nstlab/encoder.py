@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 from nstlab import images, samples, weights
 from nstlab.devices import best_device, precision_dtype
@@ -77,9 +78,10 @@ class Encoder(nn.Module):
 
     def _convolve(self, x: torch.Tensor, layer: str) -> torch.Tensor:
         weight, bias = getattr(self, f"{layer}_weight"), getattr(self, f"{layer}_bias")
-        if self.padding == "zeros":
-            return F.relu(F.conv2d(x, weight, bias, padding=1))
-        return F.relu(F.conv2d(images.pad(x, (1, 1, 1, 1)), weight, bias))
+        mirrored = self.padding == "reflect"
+        if mirrored and min(x.shape[-2:]) < 2:  # nothing to mirror
+            return F.relu(F.conv2d(images.pad(x, (1, 1, 1, 1)), weight, bias))
+        return _FrozenConv.apply(x, weight, bias, mirrored)
 
     def _pool(self, x: torch.Tensor) -> torch.Tensor:
         kernel = (min(2, x.shape[-2]), min(2, x.shape[-1]))
@@ -88,6 +90,39 @@ class Encoder(nn.Module):
     def __repr__(self) -> str:
         bits = "bf16" if self.dtype == torch.bfloat16 else "fp32"
         return f"Encoder({len(self.layers)} layers, {bits}, {self.padding} padding, {self.pooling} pooling, {self.device})"
+
+
+class _FrozenConv(torch.autograd.Function):
+    """Pad, 3x3 convolution and ReLU that keep nothing for the gradient but their output: autograd would keep the padded
+    input as well, a third more memory, though frozen weights have no use for it."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, mirrored):
+        ctx.mirrored, ctx.shape = mirrored, x.shape
+        padded = F.pad(x, (1, 1, 1, 1), mode="reflect") if mirrored else x
+        y = F.conv2d(padded, weight, bias, padding=0 if mirrored else 1).relu_()
+        ctx.save_for_backward(y, weight)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        y, weight = ctx.saved_tensors
+        count, channels, height, width = ctx.shape
+
+        def unwritten(*shape):  # stands for the input: only its shape and layout are looked at
+            return torch.empty(shape, dtype=y.dtype, device=y.device, memory_format=torch.channels_last)
+
+        margin = 1 if ctx.mirrored else 0
+        gradient = torch.ops.aten.threshold_backward(gradient, y, 0)
+        gradient = torch.ops.aten.convolution_backward(
+            gradient, unwritten(count, channels, height + 2 * margin, width + 2 * margin), weight, None,
+            [1, 1], [1 - margin] * 2, [1, 1], False, [0, 0], 1, [True, False, False],
+        )[0]  # fmt: skip
+        if ctx.mirrored:
+            image = unwritten(count, channels, height, width)
+            gradient = torch.ops.aten.reflection_pad2d_backward(gradient, image, [1] * 4)
+        return gradient, None, None, None
 
 
 def load_encoder(name: str = "vgg19", **options) -> Encoder:

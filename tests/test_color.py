@@ -48,3 +48,21 @@ def test_a_grey_painting_has_finite_colours(pair):
         assert color.match_colors(grey, pair[1], mode).isfinite().all()
     with pytest.raises(SettingError, match="monge"):
         color.match_colors(*pair, mode="monje")
+
+
+def test_oklab_by_the_book():
+    """White, and the primaries as Ottosson's page gives them."""
+    book = {(1, 1, 1): (1.0, 0, 0), (1, 0, 0): (0.628, 0.225, 0.126), (0, 0, 1): (0.452, -0.032, -0.312)}
+    for rgb, lab in book.items():
+        found = color.to_oklab(torch.tensor(rgb, dtype=torch.float32).view(1, 3, 1, 1)).flatten()
+        assert torch.allclose(found, torch.tensor(lab), atol=1e-3)
+
+
+def test_oklab_there_and_back(photo):
+    assert torch.allclose(color.from_oklab(color.to_oklab(photo)), photo, atol=1e-4)
+    other = images.load("great-wave", tuple(photo.shape[-2:]))
+    mixed = color.with_chroma(photo, other)
+    inside = ((mixed > 0) & (mixed < 1)).all(1, keepdim=True)
+    lightness = (color.to_oklab(mixed)[:, :1] - color.to_oklab(photo)[:, :1]).abs() * inside
+    chroma = (color.to_oklab(mixed)[:, 1:] - color.to_oklab(other)[:, 1:]).abs() * inside
+    assert max(lightness.max(), chroma.max()) < 1e-3

@@ -137,8 +137,7 @@ def test_less_style_inside_with_more_damping(pair, fast_encoder, painting):
     for d in (0.0, 0.5, 0.9):
         losses = {"content": ContentLoss(pair.photo), "style": DampedStyleLoss(pair.painting, pair.inside, d=d)}
         *_, last = optimize(Objective(fast_encoder, losses, {"style": 60}), pair.photo, 25)
-        read = lambda guide: metrics.style_distance(fast_encoder, last.image, pair.painting, guide=guide)
-        inside.append(read(pair.inside))
-        outside.append(read(1 - pair.inside))
+        for found, guide in ((inside, pair.inside), (outside, 1 - pair.inside)):
+            found.append(metrics.style_distance(fast_encoder, last.image, pair.painting, guide=guide))
     assert inside == sorted(inside) and inside[-1] > 1.2 * inside[0]
     assert max(outside) < 1.15 * min(outside)

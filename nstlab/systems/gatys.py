@@ -7,7 +7,7 @@ What we changed: every style layer counts alike; the pixels stay in [0, 1]; from
 Cost:   about 150 encoder passes forward and back, most of them at a quarter of the size or less.
 """
 
-from nstlab.losses import ContentLoss, SmoothnessLoss, StyleLoss
+from nstlab.losses import ContentLoss, SmoothnessLoss
 from nstlab.systems.run import Run
 from nstlab.systems.scene import scene, weight_factors
 
@@ -20,7 +20,7 @@ def plan(content, styles, *, weights: dict[str, float] | None = None, **options)
     made = scene(content, styles, system="gatys", weights=weights, **options)
     losses = {
         "content": ContentLoss(made.photo, made.settings["content_layers"]),
-        "style": StyleLoss(made.paintings, made.settings["style_layers"], scale=made.settings["style_scale"]),
+        "style": made.painters.style_loss(),
         "smoothness": SmoothnessLoss(),
     }
     return made.run(losses, DEFAULTS, weights)

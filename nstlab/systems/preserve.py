@@ -17,9 +17,8 @@ from nstlab.guidance.filters import shrink
 from nstlab.guidance.guide import Guide, load_map
 from nstlab.guidance.saliency import saliency
 from nstlab.guidance.segments import segments
-from nstlab.losses import SmoothnessLoss, StyleLoss
+from nstlab.losses import SmoothnessLoss
 from nstlab.losses.edge import OutlineLoss
-from nstlab.losses.region import RegionStyleLoss
 from nstlab.losses.saliency import SaliencyContentLoss
 from nstlab.losses.semantic import SemanticLoss
 from nstlab.losses.structure import StructureLoss
@@ -39,9 +38,10 @@ def plan(
 
     `guide` is a map of what matters: a Guide, a file or array of yours, or None for the default saliency. `k` is how many
     times more content counts there. `regions` are those that `region_priorities` finds, if you have them already or others in
-    mind: (labels (1, H, W), {label: priority}). `weights`: the names of DEFAULTS. A guide that is the same everywhere singles nothing
-    out: then this is "gatys", and a warning says so. With k = 0 and the weights inside, structure, semantic and edges 0 it is
-    "gatys" too. Raises NstlabError.
+    mind: (labels (1, H, W), {label: priority}). `weights`: the names of DEFAULTS.
+
+    A guide that is the same everywhere singles nothing out: then this is "gatys", and a warning says so. With k = 0 and the
+    weights inside, structure, semantic and edges 0 it is "gatys" too. Raises NstlabError.
     """
     weight_factors(weights, DEFAULTS)  # before anything is loaded
     made = scene(content, styles, system="preserve", weights=weights, **options)
@@ -49,10 +49,9 @@ def plan(
     found = saliency(seen) if guide is None else load_map(guide, None, "the guide")
     made.settings |= {"k": k, "guide": guide if isinstance(guide, str) else found.method}
     made.settings |= {"note": found.note} if found.note else {}
-    layers, scale = made.settings["style_layers"], made.settings["style_scale"]
     losses = {
         "content": SaliencyContentLoss(made.photo, found.map, k, layers=made.settings["content_layers"]),
-        "style": StyleLoss(made.paintings, layers, scale=scale),
+        "style": made.painters.style_loss(),
     }
     if found.uniform:
         warnings.warn(f"the guide ({found.method}) is the same everywhere: nothing is protected, as in gatys", stacklevel=3)
@@ -72,9 +71,8 @@ def look(content) -> torch.Tensor:
 
 def _protection(made, guide: Guide) -> dict:
     """What keeps and paints the inside of the guide, and the outlines everywhere."""
-    regions = [(guide.map, painting, None) for painting in made.paintings]
     return {
-        "inside": RegionStyleLoss(regions, layers=INSIDE_LAYERS, scale=made.settings["style_scale"]),
+        "inside": made.painters.loss_inside(guide.map, INSIDE_LAYERS),
         "structure": StructureLoss(made.photo, guide.map),
         "edges": OutlineLoss(made.photo),
     }

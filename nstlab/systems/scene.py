@@ -12,10 +12,11 @@ from nstlab.losses.style import STYLE_LAYERS
 from nstlab.objective import Objective
 from nstlab.optimize import OPTIMIZERS
 from nstlab.pyramid import schedule
+from nstlab.systems.painters import Painters, painters
 from nstlab.systems.run import Run
 
 STARTS = ("content", "noise", "style")
-COLORS = ("style", "luminance", "match")
+COLORS = ("style", "luminance", "oklab", "match", "match-pca", "match-cholesky", "only")
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Scene:
     """The photo at its working size, the paintings, the encoder, and the stages [((H, W), steps), ...] of the run."""
 
     photo: torch.Tensor
-    paintings: list[torch.Tensor]
+    painters: Painters
     encoder: Encoder
     stages: list[tuple[tuple[int, int], int]]
     start: torch.Tensor
@@ -56,6 +57,10 @@ def scene(
     start: str = "content",
     colors: str = "style",
     style_scale: float = 1.0,
+    blend=None,
+    mix: str = "losses",
+    masks=None,
+    feather: float = 0.02,
     content_layers=("relu4_2",),
     style_layers=STYLE_LAYERS,
     optimizer: str = "lbfgs",
@@ -67,13 +72,17 @@ def scene(
 
     `size` is the long side of the picture in pixels, `steps` those of all scales together. `weights` multiply the system's
     defaults: {"style": 2} doubles the style. `start` is "content", "noise", "style", or a picture to go on from. `colors`
-    "style" paints in the painting's colours, "luminance" paints brightness only and gives the photo's chroma back, "match"
-    recolours the painting like the photo first (Gatys et al. 2016b). `style_scale` is the stroke size, `levels` the number
-    of scales (None: by size). Raises NstlabError.
+    "style" paints in the painting's colours; "luminance" paints brightness only and gives the photo's chroma back, "oklab"
+    paints all and then gives the photo's chroma back; "match", "match-pca" and "match-cholesky" recolour the painting like
+    the photo first (Gatys et al. 2016b, color.match_colors); "only" keeps the photo's lightness and takes the painted chroma.
+    `style_scale` is the stroke size, `levels` the number of scales (None: by size). `blend`, `mix`, `masks` and `feather` say
+    how several paintings share the picture (see painters.py). Raises NstlabError.
     """
     settings = {"system": system, "content": _name(content), "styles": [_name(s) for s in styles], "size": size}
     settings |= {"steps": steps, "seed": seed, "encoder": _name(encoder), "weights": dict(weights or {}), "start": _name(start)}
     settings |= {"colors": colors, "style_scale": style_scale, "optimizer": optimizer, "levels": levels}
+    settings |= {"blend": list(blend) if blend else None, "mix": mix, "masks": [_name(m) for m in masks or []] or None}
+    settings["feather"] = feather
     settings |= {"content_layers": list(content_layers), "style_layers": list(style_layers), "precision": precision}
     choose("optimizer", optimizer, OPTIMIZERS)
     stages = schedule(check_count("size", size), steps, levels)
@@ -82,10 +91,11 @@ def scene(
     photo, paintings, finish_image = _recolor(photo, paintings, choose("colors", colors, COLORS))
     shape = tuple(photo.shape[-2:])
     stages = [(images.fit(shape, long), count) for long, count in stages]
+    together = painters(paintings, style_layers, style_scale, blend, mix, masks, feather, shape)
     first = _start(start, photo, paintings, stages[0][0], seed)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder, device=device, precision=precision)
-    return Scene(photo, paintings, encoder, stages, first, optimizer, settings, finish_image)
+    return Scene(photo, together, encoder, stages, first, optimizer, settings, finish_image)
 
 
 def _recolor(photo, paintings, colors):
@@ -94,8 +104,13 @@ def _recolor(photo, paintings, colors):
         paintings = [color.match_luminance(painting, photo) for painting in paintings]
         grey = color.luminance(photo).expand_as(photo)
         return grey, paintings, lambda image: color.with_luminance(photo, color.luminance(image))
-    if colors == "match":
-        paintings = [color.match_colors(painting, photo) for painting in paintings]
+    if colors.startswith("match"):
+        form = colors.partition("-")[2] or "monge"
+        paintings = [color.match_colors(painting, photo, form) for painting in paintings]
+    if colors == "oklab":
+        return photo, paintings, lambda image: color.with_chroma(image, photo)
+    if colors == "only":
+        return photo, paintings, lambda image: color.with_chroma(photo, image)
     return photo, paintings, lambda image: image
 
 

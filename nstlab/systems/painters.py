@@ -1,0 +1,75 @@
+"""Several paintings in one picture: blended, dealt out over the scales, or each with a region of its own."""
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+
+from nstlab import images
+from nstlab.errors import SettingError, check_weight, choose
+from nstlab.guidance.filters import gaussian
+from nstlab.guidance.guide import load_map
+from nstlab.losses.base import Loss, shares
+from nstlab.losses.region import RegionStyleLoss
+from nstlab.losses.style import MIXES, StyleLoss
+
+
+@dataclass(frozen=True)
+class Painters:
+    """The paintings of a run and how they share the picture: `blend` adds up to 1; `masks` are maps (1, 1, H, W) or None."""
+
+    paintings: list[torch.Tensor]
+    layers: tuple[str, ...]
+    scale: float = 1.0
+    blend: tuple[float, ...] = (1.0,)
+    mix: str = "losses"
+    masks: list[torch.Tensor] | None = None
+
+    def style_loss(self) -> Loss:
+        """The style of the whole picture."""
+        if self.masks:
+            regions = [(mask, painting, None) for mask, painting in zip(self.masks, self.paintings, strict=True)]
+            return RegionStyleLoss(regions, layers=self.layers, scale=self.scale)
+        return StyleLoss(self.paintings, self.layers, scale=self.scale, blend=self.blend, mix=self.mix)
+
+    def loss_inside(self, guide: torch.Tensor, layers) -> Loss:
+        """The style inside a map (1, 1, H, W), by the same painters."""
+        maps = [guide] * len(self.paintings)
+        if self.masks:
+            maps = [images.resize(guide, tuple(mask.shape[-2:])) * mask for mask in self.masks]
+        weights = None if self.masks else self.blend
+        regions = [(each, painting, None) for each, painting in zip(maps, self.paintings, strict=True)]
+        return RegionStyleLoss(regions, layers=layers, weights=weights, scale=self.scale)
+
+
+def painters(paintings, layers, scale, blend, mix, masks, feather, size) -> Painters:
+    """Painters with everything checked.
+
+    `blend`: a number for each painting, in proportion; what does not add up to 1 is scaled, and a warning says so. `masks`: a
+    map for each painting, or for all but the last, which then has the rest; their borders are blurred by `feather` of the
+    long side of `size` (H, W).
+    """
+    choose("mix", mix, MIXES)
+    if masks:
+        if blend:
+            raise SettingError("masks give every painting its place and a blend mixes them everywhere: give one of the two")
+        return Painters(paintings, tuple(layers), scale, masks=_places(masks, len(paintings), feather, size))
+    parts = tuple(shares(range(len(paintings)), blend).values())
+    if blend and abs(sum(blend) - 1) > 1e-6:
+        said = ", ".join(f"{part:.2g}" for part in parts)
+        warnings.warn(f"the blend adds up to {sum(blend):g}, not 1: taken as {said}", stacklevel=2)
+    return Painters(paintings, tuple(layers), scale, parts, mix)
+
+
+def _places(masks, count, feather, size) -> list[torch.Tensor]:
+    """The masks as maps at `size`, blurred, one for each of `count` paintings."""
+    if len(masks) not in (count, count - 1):
+        raise SettingError(f"{len(masks)} masks for {count} paintings: give one each, or one fewer and the last has the rest")
+    maps = [load_map(mask, size, f"mask {number}").map for number, mask in enumerate(masks)]
+    if len(maps) < count:
+        maps.append((1 - sum(maps)).clamp_min(0))
+    maps = [gaussian(each, check_weight("feather", feather) * max(size)) for each in maps]
+    for number, each in enumerate(maps):
+        if float(each.max()) <= 0:
+            raise SettingError(f"mask {number} is black everywhere: its painting would have no place; leave it out")
+    return maps
