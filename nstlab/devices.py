@@ -1,5 +1,8 @@
 """Where to compute and with how many bits."""
 
+import contextlib
+from pathlib import Path
+
 import torch
 
 from nstlab.errors import SettingError, choose
@@ -32,3 +35,15 @@ def precision_dtype(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         precision = "bf16" if native_bf16(device) else "fp32"
     return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that a run on this device may take now."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    import psutil
+
+    free, limit = psutil.virtual_memory().available, Path("/sys/fs/cgroup/memory.max")
+    with contextlib.suppress(OSError, ValueError):  # a container may be allowed less than the machine has
+        free = min(free, int(limit.read_text()) - int(limit.with_name("memory.current").read_text()))
+    return free

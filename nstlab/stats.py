@@ -9,13 +9,19 @@ def gram(features: torch.Tensor) -> torch.Tensor:
     Multiplied in the features' own precision, so bf16 stays fast. Normalised as Johnson et al. 2016; tiling the picture
     leaves it nearly unchanged.
     """
-    channels, places = features.shape[1], features.shape[2] * features.shape[3]
-    rows = features.permute(0, 2, 3, 1).flatten(1, 2)  # a view of channels_last features, and so is the gradient
+    return product(places_first(features)) / (features.shape[1] * features.shape[2] * features.shape[3])
+
+
+def places_first(features: torch.Tensor) -> torch.Tensor:
+    """Features (N, C, H, W) as (N, H W, C): a view if they are channels_last, and so is the gradient."""
+    return features.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def product(rows: torch.Tensor) -> torch.Tensor:
+    """R^T R of each item of (N, places, C), as (N, C, C) in float32 or better."""
     if len(rows) == 1:
-        product = _Product.apply(rows.squeeze(0)).unsqueeze(0)
-    else:
-        product = torch.bmm(rows.transpose(1, 2), rows)
-    return single(product) / (channels * places)
+        return single(_Product.apply(rows.squeeze(0)).unsqueeze(0))
+    return single(torch.bmm(rows.transpose(1, 2), rows))
 
 
 class _Product(torch.autograd.Function):

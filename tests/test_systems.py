@@ -84,6 +84,17 @@ def test_bad_settings(options, message, fast_encoder):
         stylize("cat", "spring", **(QUICK | {"encoder": fast_encoder} | options))
 
 
+def test_a_size_that_does_not_fit_is_refused_before_the_start(fast_encoder, monkeypatch):
+    monkeypatch.setattr("nstlab.systems.scene.available_memory", lambda device: 1_000_000_000)
+    with pytest.raises(
+        SettingError, match=r"size 4096: it would take about .* the largest size that fits is about (\d+)"
+    ) as error:
+        plan("astronaut", "spring", size=4096, steps=2, encoder=fast_encoder)
+    fits = int(str(error.value).split()[-1])
+    assert 200 < fits < 1000
+    plan("astronaut", "spring", size=fits - 1, steps=2, encoder=fast_encoder)
+
+
 def test_short_names():
     assert nstlab.stylize is stylize and nstlab.load_encoder and nstlab.Objective
     with pytest.raises(AttributeError):

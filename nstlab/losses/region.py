@@ -8,7 +8,7 @@ from nstlab.errors import SettingError
 from nstlab.losses.base import Loss, shares
 from nstlab.losses.saliency import at_size
 from nstlab.losses.style import STYLE_LAYERS
-from nstlab.stats import gram, single
+from nstlab.stats import gram, places_first, product
 
 FEWEST = 1e-3  # share of the picture; a region smaller than this has no statistics worth matching
 
@@ -23,8 +23,8 @@ def guided_gram(features: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
         raise SettingError("a guide that is 0 everywhere marks no region: leave its style out")
     if bool((guide == guide.flatten()[0]).all()):
         return gram(features)
-    flat = (features * guide.to(features.dtype)).flatten(2)
-    return single(torch.bmm(flat, flat.transpose(1, 2))) / (features.shape[1] * energy)
+    rows = places_first(features) * places_first(guide.to(features.dtype))
+    return product(rows) / (features.shape[1] * energy)
 
 
 class RegionStyleLoss(Loss):

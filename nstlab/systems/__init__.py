@@ -4,9 +4,8 @@ import inspect
 from pathlib import Path
 
 from nstlab.errors import choose
-from nstlab.systems import gatys, preserve
+from nstlab.systems import gatys, preserve, scene
 from nstlab.systems.run import Result, Run
-from nstlab.systems.scene import scene
 
 SYSTEMS = {"gatys": gatys, "preserve": preserve}
 
@@ -21,7 +20,7 @@ def plan(content, styles, *, system: str = "gatys", **options) -> Run:
     """
     styles = [styles] if isinstance(styles, (str, Path)) or hasattr(styles, "shape") else list(styles)
     method = SYSTEMS[choose("system", system, SYSTEMS)]
-    known = inspect.signature(method.plan).parameters | inspect.signature(scene).parameters
+    known = inspect.signature(method.plan).parameters | inspect.signature(scene.scene).parameters
     known = [name for name in known if name not in ("content", "styles", "system", "options")]
     for name in options:
         choose(f"option of {system}", name, known)

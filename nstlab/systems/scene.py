@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from nstlab import color, images
+from nstlab.devices import available_memory
 from nstlab.encoder import Encoder, load_encoder
-from nstlab.errors import check_count, check_weight, choose
+from nstlab.errors import SettingError, check_count, check_weight, choose
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.objective import Objective
 from nstlab.optimize import OPTIMIZERS
@@ -15,6 +16,7 @@ from nstlab.pyramid import schedule
 from nstlab.systems.painters import Painters, painters
 from nstlab.systems.run import Run
 
+BASE, BYTES_A_PIXEL = 600e6, 1500  # of memory for a run in bf16 (fp32: twice as much a pixel), measured up to 2048 px
 STARTS = ("content", "noise", "style")
 COLORS = ("style", "luminance", "oklab", "match", "match-pca", "match-cholesky", "only")
 
@@ -95,7 +97,20 @@ def scene(
     first = _start(start, photo, paintings, stages[0][0], seed)
     if not isinstance(encoder, Encoder):
         encoder = load_encoder(encoder, device=device, precision=precision)
+    _check_memory(shape, encoder)
     return Scene(photo, together, encoder, stages, first, optimizer, settings, finish_image)
+
+
+def _check_memory(shape: tuple[int, int], encoder: Encoder) -> None:
+    """Refuse a picture of (H, W) that would not fit, and say which size would."""
+    a_pixel = BYTES_A_PIXEL * (2 if encoder.dtype == torch.float32 else 1)
+    needed, free = BASE + a_pixel * shape[0] * shape[1], available_memory(encoder.device)
+    if needed > free:
+        fits = max(1, int(max(shape) * (max(0, free - BASE) / (a_pixel * shape[0] * shape[1])) ** 0.5))
+        raise SettingError(
+            f"size {max(shape)}: it would take about {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free:"
+            f" the largest size that fits is about {fits}"
+        )
 
 
 def _recolor(photo, paintings, colors):
