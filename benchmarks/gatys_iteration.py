@@ -100,7 +100,8 @@ def peak_mb(which: str, size: int) -> float:
 
 
 def report_peak(which: str, size: int) -> None:
-    evaluate = pastiches(size) if which == "pastiche" else ours(size, which)
+    made = {"pastiche": lambda: pastiches(size), "preserve": lambda: kept(size, "auto")}
+    evaluate = made.get(which, lambda: ours(size, which))()
     for _ in range(3):
         evaluate()
     status = Path("/proc/self/status")
@@ -130,7 +131,7 @@ def run(sizes, threads, turns) -> dict:
                     headline[f"cpu_ratio_{name}_{size}"] = rows[-1]["cpu_ratio"]
                 if count == 1 and name.endswith("preserve"):
                     headline[f"preserve_to_gatys_{size}"] = round(cpu / found[precisions[0]][0], 3)
-    memory = {which: round(peak_mb(which, sizes[0])) for which in ("pastiche", *precisions)}
+    memory = {which: round(peak_mb(which, sizes[0])) for which in ("pastiche", *precisions, "preserve")}
     headline[f"peak_mb_{sizes[0]}"] = memory[precisions[0]]
     machine = f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
     return {"name": "gatys_iteration", "machine": machine, "headline": headline, "rows": rows, "peak_mb": memory}
