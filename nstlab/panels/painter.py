@@ -5,7 +5,6 @@ import io
 import itertools
 import math
 import threading
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,7 +15,7 @@ from ipycanvas import Canvas, hold_canvas
 from PIL import Image
 
 from nstlab import images, plots
-from nstlab.errors import ImageError, NstlabError, SettingError, check_count
+from nstlab.errors import ImageError, NstlabError, check_count
 from nstlab.files import atomic_write
 from nstlab.guidance import Guide, load_map, saliency
 from nstlab.panels import parts
@@ -26,7 +25,6 @@ COLOR = [int(plots.COLORS[0][i : i + 2], 16) for i in (1, 3, 5)]
 OPACITY = 0.55  # of that colour where the map is 1
 KEPT = 16  # shades of it that a notebook keeps: it should stay small
 HELP = "Drag to mark or erase; the wheel changes the brush, Ctrl+Z undoes."
-_DRAWING = threading.RLock()  # all canvases of a kernel send through one pipe
 _NUMBERS = itertools.count(1)
 
 
@@ -39,11 +37,11 @@ class MapPainter(parts.Panel):
     """
 
     def __init__(self, photo, guide=None, *, size: int = 360):
-        self._photo = _one(photo, images.load, "the photo")
+        self._photo = parts.single(photo, images.load, "the photo")
         full = tuple(self._photo.shape[-2:])
         self._shape = images.fit(full, check_count("size", size, least=32))
         if guide is not None:
-            guide = _one(guide, lambda source: load_map(source, full, "the guide"), "the guide")
+            guide = parts.single(guide, lambda source: load_map(source, full, "the guide"), "the guide")
         self._painted = PaintedMap(self._shape, full, guide)
         self._found: Guide | None = None  # the saliency of the photo, once it was asked for
         self._lock = threading.RLock()  # the mouse may be heard on another thread than the cells
@@ -195,7 +193,7 @@ class MapPainter(parts.Panel):
 
     def _show(self) -> None:
         """Draw everything; also called when a browser has opened or reloaded the page."""
-        with self._lock, _DRAWING:
+        with self._lock, parts.DRAWING:
             self.canvas._canvas_manager._current_canvas = None  # a new page must be told which canvas is meant
             self._draw(*(slice(0, side) for side in self._shape))
             self._keep()
@@ -205,7 +203,7 @@ class MapPainter(parts.Panel):
         """Draw a part of the map, so that painting is fluent."""
         part = self._painted.values[rows, columns]
         if part.size:
-            with _DRAWING, hold_canvas():
+            with parts.DRAWING, hold_canvas():
                 self.canvas.clear_rect(columns.start, rows.start, part.shape[1], part.shape[0])
                 self.canvas.put_image_data(_overlay(part), columns.start, rows.start)
 
@@ -223,18 +221,6 @@ class MapPainter(parts.Panel):
         share = f"<b>{100 * self._painted.values.mean():.1f} %</b> of the picture is marked. {HELP}"
         ring = _ring(self.brush.value * max(self._shape))
         self.label.value = f"<style>.{self._name} {{ cursor: {ring}; outline: none }}</style>{text or share}"
-
-
-def _one(source, load, name: str):
-    """A single photo or guide, on the CPU; raises NstlabError."""
-    try:
-        found = load(source)
-    except TypeError:
-        raise SettingError(f"{name} is a file, an array or a tensor, not {type(source).__name__}") from None
-    values = (found.map if isinstance(found, Guide) else found).detach().cpu()
-    if len(values) != 1:
-        raise SettingError(f"{name} holds {len(values)} pictures: one at a time can be painted on")
-    return replace(found, map=values) if isinstance(found, Guide) else values
 
 
 def _overlay(values: np.ndarray) -> np.ndarray:

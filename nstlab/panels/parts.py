@@ -1,11 +1,17 @@
 """Pieces that all panels share: one look, one vocabulary."""
 
 import io
+import threading
+from dataclasses import replace
 
 import ipywidgets as widgets
 
 from nstlab import images
+from nstlab.errors import SettingError
+from nstlab.guidance.guide import Guide
 from nstlab.plots import Picture
+
+DRAWING = threading.RLock()  # all canvases of a kernel send through one pipe
 
 
 def png(image) -> bytes:
@@ -35,6 +41,18 @@ def button(text: str, icon: str, css: str, action) -> widgets.Button:
 
 def label(css: str, text: str = "") -> widgets.HTML:
     return widgets.HTML(text).add_class(css)
+
+
+def single(source, load, name: str):
+    """A single photo or guide, on the CPU; raises NstlabError."""
+    try:
+        found = load(source)
+    except TypeError:
+        raise SettingError(f"{name} is a file, an array or a tensor, not {type(source).__name__}") from None
+    values = (found.map if isinstance(found, Guide) else found).detach().cpu()
+    if len(values) != 1:
+        raise SettingError(f"{name} holds {len(values)} pictures: one at a time can be painted on")
+    return replace(found, map=values) if isinstance(found, Guide) else values
 
 
 class Panel(widgets.VBox):
