@@ -53,7 +53,11 @@ def run(pairs, variants, size: int, steps: int, strength: float) -> list[dict]:
     """Rows of all variants on all pairs, without their pictures."""
     encoder, rows, started = load_encoder(), [], time.perf_counter()
     for number, (content, style) in enumerate(pairs):
-        for row in compare(Pair(content, style, size, steps, strength=strength, encoder=encoder), variants):
+        pair = Pair(content, style, size, steps, strength=strength, encoder=encoder)
+        if pair.guide.uniform:
+            print(f"left out: {content}, in which nothing stands out ({pair.guide.method})", file=sys.stderr)
+            continue
+        for row in compare(pair, variants):
             row.pop("image")
             rows.append({"content": Path(content).stem, "style": Path(style).stem, **row})
         minutes = (time.perf_counter() - started) / 60
@@ -132,6 +136,8 @@ def main() -> None:
             minutes = len(pairs) * (1 + 3.3 * len(variants)) * 4.5 / 60 * (options.size / 160) ** 2 * options.steps / 40
             print(f"this takes about {minutes:.0f} minutes on 2 cores", file=sys.stderr)
         rows = run(pairs, variants, options.size, options.steps, options.strength)
+        if not rows:
+            raise NstlabError("no photo is left to compare: in each of them nothing stands out")
     except NstlabError as error:
         raise SystemExit(str(error)) from None
     machine = f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"

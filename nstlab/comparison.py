@@ -7,7 +7,7 @@ the baseline's. Only then are the numbers of what was kept laid side by side.
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -82,7 +82,7 @@ def match_style(
         image = paint(factor)
         found = distance(image)
         trials.append((factor, found))
-        if best is None or abs(math.log(found / target)) < abs(math.log(best.distance / target)):
+        if best is None or abs(found - target) < abs(best.distance - target):
             best = Match(image, factor, found, abs(found / target - 1) <= tolerance, ())
         if best.reached:
             break
@@ -95,7 +95,7 @@ def match_style(
 
 def _next_factor(trials, target, largest) -> float:
     """Where the line through the trials nearest to the target, in logarithms, meets it."""
-    points = sorted((math.log(factor), math.log(found / target)) for factor, found in trials)
+    points = sorted((math.log(factor), math.log(max(found / target, 1e-9))) for factor, found in trials)
     above = [point for point in points if point[1] > 0]
     below = [point for point in points if point[1] <= 0]
     if above and below:
@@ -118,15 +118,14 @@ class Pair:
     the style weight of the baseline (times its default), which factors multiply. Pictures are judged as they would be saved.
     """
 
-    content: str
-    style: str
+    content: str | Path | torch.Tensor
+    style: str | Path | torch.Tensor
     size: int = 256
     steps: int = 60
     seed: int = 0
     strength: float = 0.25
     encoder: Encoder | None = None
     guide: Guide | None = None
-    options: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.encoder = self.encoder or load_encoder()
@@ -140,7 +139,7 @@ class Pair:
 
     def paint(self, system: str, options: dict, factor: float) -> torch.Tensor:
         """The picture of a system with these options, at `factor` times the baseline's style weight, as it would be saved."""
-        options = {**self.options, **options}
+        options = dict(options)
         options["weights"] = {**options.get("weights", {}), "style": self.strength * factor}
         if system == "preserve" and "guide" not in options:
             options |= {"guide": self.guide, "regions": self.regions}

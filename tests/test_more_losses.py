@@ -112,6 +112,19 @@ def test_masks_of_ones_at_one_scale_are_gatys(encoder, photo, painting):
     assert value(encoder, loss, photo).item() == pytest.approx(value(encoder, StyleLoss(painting), photo).item(), rel=1e-6)
 
 
+def test_at_every_scale_the_picture_is_averaged_from_its_full_size(encoder, photo, painting):
+    """By hand at scales 1, 2, 4: each term is that of the picture averaged down once, weighted 1, 1/2, 1/4."""
+    whole = value(encoder, EdgeTextureLoss(photo, painting), photo).item()
+    loss, parts = EdgeTextureLoss(photo, painting), []
+    loss.prepare(encoder, tuple(photo.shape[-2:]))
+    targets = loss.targets
+    for weight, scale, _ in targets:
+        loss.targets = [next((weight, 1, terms) for _, s, terms in targets if s == scale)]
+        parts.append(loss(encoder(torch.nn.functional.avg_pool2d(photo, scale), ["image", *loss.layers])).item())
+    assert [(w, s) for w, s, _ in targets] == [(1, 1), (0.5, 2), (0.25, 4)]
+    assert whole == pytest.approx(sum(parts), rel=1e-5)
+
+
 def test_a_painting_without_edges_is_matched_as_a_whole(encoder, photo):
     loss = EdgeTextureLoss(photo, torch.full((1, 3, 64, 64), 0.4), scales=(1,))
     value(encoder, loss, photo)

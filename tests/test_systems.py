@@ -107,6 +107,18 @@ def test_preserve_keeps_what_the_guide_marks(fast_encoder):
     guide[..., 16:48, 24:72] = 1
     kept = stylize(photo, "great-wave", size=96, steps=15, encoder=fast_encoder, system="preserve", guide=guide)
     plain = stylize(photo, "great-wave", size=96, steps=15, encoder=fast_encoder)
-    assert kept.settings["guide"] == "a map of yours"
+    assert kept.settings["guide"] == "image" and kept.notes == ["guide: a map of yours"]
     assert metrics.ssim(kept.image, photo, guide) > 0.1 + metrics.ssim(plain.image, photo, guide)
     assert metrics.color_distance(kept.image, photo) > 0.3  # and yet it is painted
+
+
+def test_preserve_runs_again_from_its_settings(tmp_path, fast_encoder):
+    images.save(torch.zeros(1, 3, 60, 90).index_fill(3, torch.arange(30, 60), 1.0), tmp_path / "guide.png")
+    result = stylize("coffee", "great-wave", **QUICK, system="preserve", guide=tmp_path / "guide.png", k=5.0)
+    written = images.metadata(result.save(tmp_path / "a.png"))
+    assert any("resized from 90 x 60" in note for note in written["notes"])
+    again = dict(written["settings"])
+    remade = stylize(again.pop("content"), again.pop("styles"), **again)
+    assert torch.equal(remade.image, result.image) and remade.settings == result.settings
+    default = plan("coffee", "great-wave", **QUICK, system="preserve", encoder=fast_encoder)
+    assert default.settings["guide"] is None and "GrabCut" in " ".join(default.notes)

@@ -77,11 +77,10 @@ class EdgeTextureLoss(Loss):
     def forward(self, features):
         total = 0.0
         for weight, scale, parts in self.targets:
-            if scale > 1:
-                features = self.encoder(F.avg_pool2d(features["image"], scale), self.layers)
+            seen = features if scale == 1 else self.encoder(F.avg_pool2d(features["image"], scale), self.layers)
             for layer, pairs in parts.items():
                 for share, mask, target in pairs:
-                    distance = F.mse_loss(guided_gram(features[layer], mask), target)
+                    distance = F.mse_loss(guided_gram(seen[layer], mask), target)
                     total = total + weight * share * self.shares[layer] * distance / target.square().mean().clamp_min(1e-12)
         return total
 

@@ -54,7 +54,7 @@ class StyleLoss(Loss):
             grams.append({layer: gram(features[layer]) for layer in self.layers})
         self.targets = {}
         for number, (layer, share) in enumerate(self.shares.items()):
-            targets = [(part, single[layer]) for part, single in zip(self.blend, grams, strict=True) if part]
+            targets = [(part, painting[layer]) for part, painting in zip(self.blend, grams, strict=True) if part]
             if self.mix == "statistics":
                 targets = [(1.0, sum(part * target for part, target in targets))]
             elif self.mix == "scales":

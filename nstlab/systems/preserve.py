@@ -1,11 +1,12 @@
 """Kept and painted: saliency, structure and edges beside content and style, after the survey's proposal.
 
 Paper:  "Enhancing Neural Style Transfer for Multi-Style and Semantic Preservation" names the terms and gives no equation;
-        saliency weights after Liu et al. 2019, guided Gram after Gatys et al. 2017, edges after Li et al. 2017 (Lapstyle).
+        saliency weights after Liu et al. 2019, guided Gram after Gatys et al. 2017. Lapstyle (Li et al. 2017) compares the
+        Laplacians of both pictures; here only outlines that get lost are counted, as notebook 07 says why.
 Idea:   inside what matters, keep the structure and ask for the painting's statistics there too: a face that is painted,
         not a photo pasted in, and not a face of swirls.
 What we changed: everything is a reading of ours; what each term is worth is measured, see benchmarks/preservation.py.
-Cost:   that of gatys and a few hundredths more.
+Cost:   that of gatys and about a fifth more.
 """
 
 import warnings
@@ -24,7 +25,7 @@ from nstlab.losses.semantic import SemanticLoss
 from nstlab.losses.structure import StructureLoss
 from nstlab.systems import gatys
 from nstlab.systems.run import Run
-from nstlab.systems.scene import scene, weight_factors
+from nstlab.systems.scene import name, scene, weight_factors
 
 DEFAULTS = {**gatys.DEFAULTS, "inside": 6.0, "structure": 4.0, "semantic": 1.5, "edges": 120.0}
 INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")  # deeper statistics would ask for whole stars inside a face
@@ -46,9 +47,9 @@ def plan(
     weight_factors(weights, DEFAULTS)  # before anything is loaded
     made = scene(content, styles, system="preserve", weights=weights, **options)
     seen = look(content)
-    found = saliency(seen) if guide is None else load_map(guide, None, "the guide")
-    made.settings |= {"k": k, "guide": guide if isinstance(guide, str) else found.method}
-    made.settings |= {"note": found.note} if found.note else {}
+    found = saliency(seen) if guide is None else load_map(guide, tuple(seen.shape[-2:]), "the guide")
+    made.settings |= {"k": k, "guide": None if guide is None else name(guide)}
+    made.notes += [f"guide: {found.method}", *([found.note] if found.note else [])]
     losses = {
         "content": SaliencyContentLoss(made.photo, found.map, k, layers=made.settings["content_layers"]),
         "style": made.painters.style_loss(),

@@ -14,7 +14,7 @@ from nstlab.optimize import Step, optimize
 
 @dataclass
 class Result:
-    """A finished picture (1, 3, H, W), the history of its run, and the settings that make it again.
+    """A finished picture (1, 3, H, W), the history of its run, the settings that make it again, and notes on how it was made.
 
     `history` has one dict a step: index, scale, total, and the losses by name.
     """
@@ -22,10 +22,11 @@ class Result:
     image: torch.Tensor
     history: list[dict]
     settings: dict
+    notes: list[str] = field(default_factory=list)
 
     def save(self, path) -> Path:
-        """Write the picture, whole or not at all, with the settings in its metadata. Raises ImageError."""
-        return images.save(self.image, path, {"settings": self.settings})
+        """Write the picture, whole or not at all, with settings and notes in its metadata. Raises ImageError."""
+        return images.save(self.image, path, {"settings": self.settings, "notes": self.notes})
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Run:
     optimizer: str
     settings: dict
     finish_image: Callable[[torch.Tensor], torch.Tensor] = lambda image: image
+    notes: list[str] = field(default_factory=list)
     history: list[dict] = field(default_factory=list)
     last: Step | None = None
 
@@ -61,8 +63,12 @@ class Run:
         """The picture as it stands, at its full size even if the run was stopped at a coarse scale."""
         if self.last is None:
             raise SettingError("the run has no picture yet: iterate it first")
-        image = images.resize(self.last.image, self.schedule[-1][0]).cpu()
-        return Result(self.finish_image(image).clamp(0, 1), list(self.history), dict(self.settings))
+        return self.made(self.last.image)
+
+    def made(self, image: torch.Tensor) -> Result:
+        """The result that an iterate (1, 3, H, W) of this run amounts to."""
+        image = images.resize(image, self.schedule[-1][0]).cpu()
+        return Result(self.finish_image(image).clamp(0, 1), list(self.history), dict(self.settings), list(self.notes))
 
     def finish(self) -> Result:
         """Run to the end and return the result."""

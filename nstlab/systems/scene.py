@@ -1,7 +1,8 @@
 """What every optimising system begins with: pictures read, colours settled, scales planned, encoder loaded."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 
@@ -16,7 +17,7 @@ from nstlab.pyramid import schedule
 from nstlab.systems.painters import Painters, painters
 from nstlab.systems.run import Run
 
-BASE, BYTES_A_PIXEL = 600e6, 1500  # of memory for a run in bf16 (fp32: twice as much a pixel), measured up to 2048 px
+BASE, BYTES_A_PIXEL = 600e6, 1500  # of memory for a run in bf16 (fp32: twice as much a pixel), measured at 512 and 1024 px
 STARTS = ("content", "noise", "style")
 COLORS = ("style", "luminance", "oklab", "match", "match-pca", "match-cholesky", "only")
 
@@ -33,12 +34,13 @@ class Scene:
     optimizer: str
     settings: dict
     finish_image: Callable[[torch.Tensor], torch.Tensor]
+    notes: list[str] = field(default_factory=list)
 
     def run(self, losses: dict, defaults: dict[str, float], weights: dict[str, float] | None) -> Run:
         """The run of these losses, each at its default weight times the user's factor."""
         factors = weight_factors(weights, defaults)
         objective = Objective(self.encoder, losses, {name: defaults[name] * factors.get(name, 1.0) for name in losses})
-        return Run(objective, self.start, self.stages, self.optimizer, self.settings, self.finish_image)
+        return Run(objective, self.start, self.stages, self.optimizer, self.settings, self.finish_image, self.notes)
 
 
 def weight_factors(weights: dict[str, float] | None, defaults: dict[str, float]) -> dict[str, float]:
@@ -80,10 +82,10 @@ def scene(
     `style_scale` is the stroke size, `levels` the number of scales (None: by size). `blend`, `mix`, `masks` and `feather` say
     how several paintings share the picture (see painters.py). Raises NstlabError.
     """
-    settings = {"system": system, "content": _name(content), "styles": [_name(s) for s in styles], "size": size}
-    settings |= {"steps": steps, "seed": seed, "encoder": _name(encoder), "weights": dict(weights or {}), "start": _name(start)}
+    settings = {"system": system, "content": name(content), "styles": [name(s) for s in styles], "size": size}
+    settings |= {"steps": steps, "seed": seed, "encoder": name(encoder), "weights": dict(weights or {}), "start": name(start)}
     settings |= {"colors": colors, "style_scale": style_scale, "optimizer": optimizer, "levels": levels}
-    settings |= {"blend": list(blend) if blend else None, "mix": mix, "masks": [_name(m) for m in masks or []] or None}
+    settings |= {"blend": list(blend) if blend else None, "mix": mix, "masks": [name(m) for m in masks or []] or None}
     settings["feather"] = feather
     settings |= {"content_layers": list(content_layers), "style_layers": list(style_layers), "precision": precision}
     choose("optimizer", optimizer, OPTIMIZERS)
@@ -138,5 +140,6 @@ def _start(start, photo, paintings, size, seed):
     return images.resize(photo if start == "content" else paintings[0], size)
 
 
-def _name(source) -> str:
-    return str(source) if not hasattr(source, "shape") else "image"
+def name(source) -> str:
+    """What a source is called in the settings: its path or sample name; "image" for what has no name to find it by again."""
+    return str(source) if isinstance(source, (str, Path)) else "image"
