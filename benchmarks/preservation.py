@@ -8,15 +8,14 @@ rests on the others. The baseline is Gatys at a quarter of its default style wei
 `--strength 1` asks at the full one. The default weights were set on other pairs.
 """
 
-import argparse
 import json
-import platform
 import statistics
 import sys
 import time
 from pathlib import Path
 
-import torch
+from measuring import machine
+from measuring import options as arguments
 
 from nstlab import samples
 from nstlab.comparison import TERMS, UP, VARIANTS, Pair, changes, compare, sign_test
@@ -115,9 +114,7 @@ def _matched(rows, variant) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="under a minute; its figures are not to be quoted")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser = arguments(__doc__)
     parser.add_argument("--content-dir", help="photos of your own, with --style-dir")
     parser.add_argument("--style-dir", help="paintings of your own, with --content-dir")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS), help="all of them by default")
@@ -140,7 +137,6 @@ def main() -> None:
             raise NstlabError("no photo is left to compare: in each of them nothing stands out")
     except NstlabError as error:
         raise SystemExit(str(error)) from None
-    machine = f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
     settings = {
         "size": options.size,
         "steps": options.steps,
@@ -148,7 +144,7 @@ def main() -> None:
         "encoder": "vgg19",
         "style_layers_judged": "relu1_2 2_2 3_2 4_3",
     }
-    report = {"name": "preservation", "machine": machine, "headline": summary(rows), "settings": settings, "rows": rows}
+    report = {"name": "preservation", "machine": machine(), "headline": summary(rows), "settings": settings, "rows": rows}
     print(json.dumps(report)) if options.json else table(rows, report["headline"])
 
 

@@ -1,16 +1,16 @@
 """The same picture, sooner: pastiche 1.6.0 with its defaults against nstlab, to the same loss of the saved file.
 
 pastiche paints 300 iterations at 512 px and saves. nstlab minimises the same objective (pastiche's layers, weights and size
-of the painting), from coarse to fine, and saves after every step at the full size; its time is that of the first file whose
-loss is no higher than that of pastiche's file. Both files are judged by pastiche's own fp32 network and loss. Each painter has
-a process of its own; figures are CPU seconds from its start to the saved file, loading included, and its peak memory.
+of the painting) and saves after every step at the full size; its time is that of the first file whose loss is no higher
+than that of pastiche's file. Both files are judged by pastiche's own fp32 VGG-19 and loss. Ours comes four times: "flat", at one
+size; "vgg19", from coarse to fine; "pocket", the same with the pocket encoder in VGG-19's place; and "pocket, vgg19", with
+VGG-19 for the last stage only. Each painter has a process of its own; figures are CPU seconds from its start to the saved file,
+loading included, and its peak memory.
 """
 
-import argparse
 import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,17 +18,22 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
+from measuring import machine, options
 
 from nstlab import images
-from nstlab.devices import native_bf16
 from nstlab.encoder import load_encoder
 from nstlab.losses import ContentLoss, StyleLoss
 from nstlab.objective import Objective
 from nstlab.optimize import optimize
 
 PAIRS = (("astronaut", "starry-night"), ("cat", "great-wave"), ("coffee", "composition-viii"))
-STAGES = ((0.25, 60), (0.5, 40), (1.0, 60))  # share of the size, steps; the last are an upper bound
+PLANS = {  # (encoder, share of the size, steps); the last steps are an upper bound
+    "flat": (("vgg19", 1.0, 120),),
+    "vgg19": (("vgg19", 0.25, 60), ("vgg19", 0.5, 40), ("vgg19", 1.0, 80)),
+    "pocket": (("pocket", 0.25, 60), ("pocket", 0.5, 40), ("pocket", 1.0, 80)),
+    "pocket, vgg19": (("pocket", 0.25, 60), ("pocket", 0.5, 40), ("pocket", 1.0, 40), ("vgg19", 1.0, 60)),
+}
+HEADLINE = {"cpu_ratio_vgg19": "vgg19", "cpu_ratio_pocket": "pocket, vgg19"}
 
 
 def pastiches_objective(photo, painting, encoder) -> Objective:
@@ -39,7 +44,7 @@ def pastiches_objective(photo, painting, encoder) -> Objective:
     """
     (height, width), (h, w) = photo.shape[-2:], painting.shape[-2:]
     scale = math.sqrt(height * width / (h * w)) * max(h, w) / max(height, width)
-    s = encoder.scales
+    s = load_encoder(device="cpu").scales if encoder.scales["relu1_1"] == 1 else encoder.scales
     layers = [f"relu{block}_1" for block in range(1, 6)]
     fourth = [s[layer] ** 4 for layer in layers]
     losses = {
@@ -49,20 +54,21 @@ def pastiches_objective(photo, painting, encoder) -> Objective:
     return Objective(encoder, losses, {"content": 0.01, "style": 10 * sum(fourth)})
 
 
-def paint(folder: Path, size: int, stages) -> None:
-    """Our painter, in a process of its own: files 0.png, 1.png, ... at the full size, and their CPU and wall seconds."""
+def paint(folder: Path, stages) -> None:
+    """Our painter, in a process of its own: 0.png, 1.png, ... of the last stage, with CPU and wall seconds in rows.json."""
     started = time.perf_counter()
     photo, painting = (images.load(folder / f"{name}.png") for name in ("content", "style"))
-    objective = pastiches_objective(photo, painting, load_encoder(device="cpu"))
-    shape = tuple(photo.shape[-2:])
-    schedule = [(images.fit(shape, max(16, round(size * share))), steps) for share, steps in stages]
-    start = images.resize(photo, schedule[0][0])
-    rows = []
-    for step in optimize(objective, start, schedule=schedule):
-        if tuple(step.image.shape[-2:]) == shape:
-            images.save(step.image, folder / f"{len(rows)}.png")
-            rows.append({"cpu_s": time.process_time(), "wall_s": time.perf_counter() - started, "step": step.index})
-            (folder / "rows.json").write_text(json.dumps(rows))
+    shape, image, rows, work = tuple(photo.shape[-2:]), photo, [], 0.0
+    for number, (encoder, share, steps) in enumerate(stages):
+        objective = pastiches_objective(photo, painting, load_encoder(encoder, device="cpu"))
+        size = images.fit(shape, max(16, round(max(shape) * share)))
+        for step in optimize(objective, images.resize(image, size), steps):
+            image, work = step.image, work + share**2
+            if number == len(stages) - 1:
+                images.save(image, folder / f"{len(rows)}.png")
+                spent = {"cpu_s": time.process_time(), "wall_s": time.perf_counter() - started}
+                rows.append(spent | {"step": step.index, "work": round(work, 1)})
+                (folder / "rows.json").write_text(json.dumps(rows))
 
 
 def spend(command: list, threads: int) -> tuple[float, float, float]:
@@ -83,74 +89,92 @@ def judge(folder: Path, name: str) -> float:
     return PasticheArtist(str(folder / "content.png"), [str(folder / "style.png")], init=str(folder / name), device="cpu").loss
 
 
-def compare(content: str, style: str, size: int, iterations: int, stages, threads: int) -> dict:
-    """One row: what both painters spent on one pair."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+def theirs(folder: Path, size: int, iterations: int, threads: int) -> dict:
+    """What pastiche spends on the pair in `folder`, and the loss of its file; read from there if it is known already."""
+    known = folder / "theirs.json"
+    if known.exists():
+        return json.loads(known.read_text())
+    command = [sys.executable, "-m", "pastiche", "-c", folder / "content.png", "-s", folder / "style.png"]
+    command += ["-o", folder / "theirs.png", "--num-steps", iterations, "--size", size]
+    command += ["--device", "cpu", "--seed", 0, "--no-verbose"]
+    cpu, wall, megabytes = spend(command, threads)
+    found = {"cpu_s": cpu, "wall_s": wall, "mb": megabytes, "loss": judge(folder, "theirs.png")}
+    known.write_text(json.dumps(found))
+    return found
+
+
+def ours(folder: Path, stages, wanted: float, threads: int) -> dict:
+    """What a plan of ours spends until its file is as good as wanted, or all it spends, with the loss that it reaches."""
+    for old in folder.glob("[0-9]*.png"):
+        old.unlink()
+    _, _, megabytes = spend([sys.executable, __file__, "--paint", folder, "--stages", json.dumps(stages)], threads)
+    rows = json.loads((folder / "rows.json").read_text())
+    low, reached = 0, len(rows) - 1
+    while low < reached:  # the loss falls with every step: the first that is low enough by halving
+        middle = (low + reached) // 2
+        low, reached = (low, middle) if judge(folder, f"{middle}.png") <= wanted else (middle + 1, reached)
+    loss = judge(folder, f"{reached}.png")
+    return rows[reached] | {"mb": megabytes, "loss": loss, "reached": loss <= wanted}
+
+
+def compare(content: str, style: str, size: int, iterations: int, plans: dict, threads: int, keep: Path | None) -> list[dict]:
+    """Rows of one pair: pastiche's, then those of our plans."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(keep or temporary, f"{content} {style} {size} {iterations} {threads}")
+        folder.mkdir(parents=True, exist_ok=True)
         images.save(images.load(content, size), folder / "content.png")
         images.save(images.load(style), folder / "style.png")
-        command = [sys.executable, "-m", "pastiche", "-c", folder / "content.png", "-s", folder / "style.png"]
-        command += ["-o", folder / "theirs.png", "--num-steps", iterations, "--size", size]
-        command += ["--device", "cpu", "--seed", 0, "--no-verbose"]
-        theirs = spend(command, threads)
-        wanted = judge(folder, "theirs.png")
-        command = [sys.executable, __file__, "--paint", folder, "--size", size, "--stages", json.dumps(stages)]
-        _, _, megabytes = spend(command, threads)
-        rows = json.loads((folder / "rows.json").read_text())
-        reached = len(rows) - 1
-        low = 0
-        losses = {}
-        while low < reached:  # the loss falls with every step: the first that is low enough by halving
-            middle = (low + reached) // 2
-            losses[middle] = judge(folder, f"{middle}.png")
-            low, reached = (low, middle) if losses[middle] <= wanted else (middle + 1, reached)
-        ours = rows[reached] | {"loss": judge(folder, f"{reached}.png")}
-    return {
-        "content": content, "style": style, "pastiche_cpu_s": theirs[0], "pastiche_wall_s": theirs[1], "pastiche_mb": theirs[2],
-        "pastiche_loss": wanted, "cpu_s": ours["cpu_s"], "wall_s": ours["wall_s"], "mb": megabytes, "loss": ours["loss"],
-        "steps": ours["step"], "reached": ours["loss"] <= wanted, "cpu_ratio": ours["cpu_s"] / theirs[0],
-    }  # fmt: skip
+        pair = {"content": content, "style": style}
+        rows = [pair | {"what": "pastiche", **theirs(folder, size, iterations, threads)}]
+        for name, stages in plans.items():
+            rows.append(pair | {"what": name, **ours(folder, stages, rows[0]["loss"], threads)})
+            rows[-1]["cpu_ratio"] = rows[-1]["cpu_s"] / rows[0]["cpu_s"]
+        return rows
+
+
+def headline(rows: list[dict]) -> dict:
+    """Mean ratios over the pairs; None where a plan does not reach pastiche's loss on every pair."""
+    found = {}
+    for name, plan in HEADLINE.items():
+        mine = [row for row in rows if row["what"] == plan]
+        found[name] = round(statistics.mean(row["cpu_ratio"] for row in mine), 3) if all(r["reached"] for r in mine) else None
+    return found
+
+
+def table(report: dict) -> None:
+    print(f"{report['machine']}\n{'':32}{'':15}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}{'saved loss':>12}{'evaluations':>13}{'ratio':>8}")
+    for row in report["rows"]:
+        name = f"{row['content']} / {row['style']}" if row["what"] == "pastiche" else ""
+        line = f"{name:32}{row['what']:15}{row['cpu_s']:8.0f}{row['wall_s']:8.0f}{row['mb']:9.0f}{row['loss']:12.0f}"
+        if "work" in row:
+            line += f"{row['work']:13.1f}{row['cpu_ratio']:8.3f}" + ("" if row["reached"] else "  not reached")
+        print(line)
+    print("evaluations: of the full size, those at a smaller one by their pixels")
+    print(", ".join(f"{name} {value}" for name, value in report["headline"].items()))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="under a minute; its figures are not to be quoted")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser = options(__doc__)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--paint", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--stages", type=json.loads, default=STAGES, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.paint:
-        return paint(options.paint, options.size, options.stages)
-    pairs, size, iterations, stages = PAIRS, options.size, 300, options.stages
-    if options.quick:
-        pairs, size, iterations, stages = PAIRS[:1], 96, 15, ((0.5, 8), (1.0, 8))
+    parser.add_argument("--keep", type=Path, help="folder to keep pastiche's pictures and figures in, and to take them from")
+    parser.add_argument("--paint", type=Path, help="(used by the benchmark itself)")
+    parser.add_argument("--stages", type=json.loads, help="(used by the benchmark itself)")
+    chosen = parser.parse_args()
+    if chosen.paint:
+        return paint(chosen.paint, chosen.stages)
+    pairs, size, iterations, plans = PAIRS, chosen.size, 300, PLANS
+    if chosen.quick:
+        pairs, size, iterations = PAIRS[:1], 96, 15
+        plans = {name: [(encoder, max(share, 0.5), 4) for encoder, share, _ in stages] for name, stages in PLANS.items()}
     else:
-        print("this takes about an hour on 2 cores, nearly all of it pastiche's", file=sys.stderr)
+        print("this takes about an hour on 2 cores, most of it pastiche's", file=sys.stderr)
     rows = []
     for pair in pairs:
-        rows.append(compare(*pair, size, iterations, stages, options.threads))
+        rows += compare(*pair, size, iterations, plans, chosen.threads, chosen.keep)
         print(f"{' / '.join(pair)} done", file=sys.stderr)
-    bits = "bf16" if native_bf16(torch.device("cpu")) else "fp32"
-    machine = f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {bits}, torch {torch.__version__}"
-    headline = {"cpu_ratio_vgg19": round(statistics.mean(row["cpu_ratio"] for row in rows), 3)}
-    if options.json:
-        return print(json.dumps({"name": "time_to_picture", "machine": machine, "headline": headline, "rows": rows}))
-    print(f"{machine}\n{'':30}{'CPU s':>18}{'wall s':>18}{'peak MB':>16}{'saved loss':>22}{'ratio':>8}")
-    for row in rows:
-        cells = [
-            f"{row['pastiche_cpu_s']:8.0f} -> {row['cpu_s']:5.0f}",
-            f"{row['pastiche_wall_s']:8.0f} -> {row['wall_s']:5.0f}",
-        ]
-        cells += [f"{row['pastiche_mb']:6.0f} -> {row['mb']:5.0f}", f"{row['pastiche_loss']:9.1f} -> {row['loss']:8.1f}"]
-        said = "" if row["reached"] else "  not reached"
-        print(
-            f"{row['content'] + ' / ' + row['style']:30}"
-            + "".join(f"{c:>18}" for c in cells)
-            + f"{row['cpu_ratio']:8.3f}{said}"
-        )
-    print(f"cpu_ratio_vgg19 {headline['cpu_ratio_vgg19']}")
+    report = {"name": "time_to_picture", "machine": machine(), "headline": headline(rows), "rows": rows}
+    print(json.dumps(report)) if chosen.json else table(report)
 
 
 if __name__ == "__main__":

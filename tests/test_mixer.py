@@ -4,6 +4,7 @@ import time
 
 import pytest
 import torch
+from waiting import until
 
 from nstlab import systems
 from nstlab.errors import DivergedError, SettingError
@@ -29,14 +30,6 @@ def panel(make_run):
     mixer = LossMixer(make_run())
     yield mixer
     mixer.stop()
-
-
-def until(condition, seconds=20):
-    """Wait for something that a thread does."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def press(button):
@@ -170,6 +163,8 @@ def test_a_failure_is_said_in_the_label_and_reset_recovers(panel):
     assert "not a number at step 4" in panel.label.value
     assert "try a smaller step size" in panel.label.value
     assert not panel.start_button.disabled
+    panel.stop()  # the failure was said; ending what has ended raises nothing, and forgets nothing
+    assert isinstance(panel.runner.error, DivergedError)
     press(panel.reset_button)
     assert "press Start" in panel.label.value
 

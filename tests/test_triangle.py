@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import until
 
 from nstlab import images, systems
 from nstlab.errors import DivergedError, ImageError, NstlabError, SettingError
@@ -39,13 +40,6 @@ def panel(make):
 def event(panel, name, x, y):
     """What the canvas in a browser sends."""
     panel.canvas._handle_frontend_event(panel.canvas, {"event": name, "x": x, "y": y}, [])
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def sums_to_one(shares):

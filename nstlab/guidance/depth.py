@@ -94,7 +94,7 @@ def stereo(left: torch.Tensor, right: torch.Tensor, most: int | None = None) -> 
     """
     disparity, sure = match_stereo(left, right, most)
     share = sure.float().mean().item()
-    values = stretch(_fill(disparity[0, 0], sure[0, 0])[None, None], 0.01, 0.99)
+    values = stretch(_fill(disparity[0, 0], sure[0, 0])[None, None], 0.002, 0.998)
     note = f"{100 * share:.0f} % matched, the rest filled in from the left"
     return Guide(values, "stereo: cost volume and guided filter", note)
 

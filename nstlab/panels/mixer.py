@@ -1,6 +1,5 @@
 """The loss mixer: weights that act on an optimisation while it runs."""
 
-import contextlib
 import html
 import threading
 import time
@@ -89,9 +88,7 @@ class LossMixer(parts.Panel):
 
     def stop(self) -> None:
         """End the run, if there is one, and return once its thread has ended."""
-        self.runner.stop()
-        with contextlib.suppress(Exception):  # a run that failed has said so on the panel
-            self.runner.wait()
+        self.runner.end()
 
     def autorun(self) -> "LossMixer":
         """Run to the end here if headless; else return at once, for the buttons are there."""

@@ -1,4 +1,4 @@
-"""Runs an iterator of steps in a thread: start, pause, resume, stop, wait. It knows no widget."""
+"""Runs an iterator of steps in a thread: start, pause, resume, stop, wait, end. It knows no widget."""
 
 import threading
 import time
@@ -61,6 +61,12 @@ class Runner:
         if self.error:
             raise self.error
         return self
+
+    def end(self) -> None:
+        """Stop, and return once the thread has ended; what made a run fail is not raised, it stays in `error`."""
+        self.stop()
+        if self._thread:
+            self._thread.join()
 
     def _loop(self) -> None:
         steps = None

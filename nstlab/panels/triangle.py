@@ -1,6 +1,5 @@
 """The triangle of three paintings: a point in it is a blend, and the photo is painted with it."""
 
-import contextlib
 import html
 import threading
 from pathlib import Path
@@ -125,9 +124,7 @@ class StyleTriangle(parts.Panel):
 
     def stop(self) -> None:
         """End the painting, if there is one, and return once its thread has ended; finished pictures stay."""
-        self.runner.stop()
-        with contextlib.suppress(Exception):  # a run that failed has said so on the panel
-            self.runner.wait()
+        self.runner.end()
 
     def autorun(self) -> "StyleTriangle":
         """Paint the grid here and now if headless; else return at once, for the buttons are there."""

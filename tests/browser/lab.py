@@ -12,6 +12,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from waiting import until
+
 REPOSITORY = Path(__file__).parents[2]
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
@@ -125,14 +127,6 @@ def pixels(page, selector) -> str:
     return within(page, function, selector)
 
 
-def until(condition, seconds=20, what="it"):
-    """Wait for a condition in the page that only Python can see."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
-        time.sleep(0.1)
-
-
 def settled(page, look):
     """What `look()` returns once the kernel is idle and nothing changes any more."""
     found = [None]
@@ -153,5 +147,22 @@ def wait_for_text(page, selector, pattern):
     return page.wait_for_function(test, arg=[selector, pattern]).json_value()
 
 
-def errors_in_outputs(page) -> list[str]:
-    return page.locator(f"{PANEL} .jp-OutputArea-output[data-mime-type$='stderr']").all_inner_texts()
+def check_no_errors(page):
+    """Nothing stands in red under a cell, and nothing went wrong in the page."""
+    assert page.locator(f"{PANEL} .jp-OutputArea-output[data-mime-type$='stderr']").all_inner_texts() == []
+    assert page.errors == []
+
+
+def check_fits(page, parts, number=0):
+    """Of the panel that is `number` in the page, nothing sticks out: neither its content nor any of these parts."""
+    panel = page.locator(".nstlab-panel").nth(number)
+    assert panel.evaluate("e => e.scrollWidth - e.clientWidth") <= 2
+    right = panel.bounding_box()["x"] + panel.bounding_box()["width"]
+    boxes = [part.bounding_box() for part in panel.locator(parts).all()]
+    assert boxes and all(box["x"] + box["width"] <= right + 2 for box in boxes)
+
+
+def check_covers(page, over, under, number=0):
+    """Two things lie exactly one upon the other."""
+    upper, lower = (page.locator(selector).nth(number).bounding_box() for selector in (over, under))
+    assert all(abs(upper[side] - lower[side]) <= 1 for side in lower)

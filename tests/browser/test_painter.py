@@ -98,8 +98,7 @@ def test_the_painter(lab, lab_folder, page, tmp_path):
     tools.until(lambda: at_rest(page) == marked, what="the drawing after a reload")
     drag(page, (0.8, 0.7), (0.9, 0.9))
     tools.until(lambda: ink(page) > marked[1] and share(page) > marked[0], what="painting after a reload")
-    assert tools.errors_in_outputs(page) == []
-    assert page.errors == []
+    tools.check_no_errors(page)
 
 
 def test_a_narrow_window(lab, lab_folder, page, tmp_path):
@@ -120,13 +119,6 @@ def test_a_narrow_window(lab, lab_folder, page, tmp_path):
         tools.until(lambda canvas=canvas: canvas.evaluate(ALPHA)["middle"] > 100, what="paint where the mouse points")
         assert canvas.evaluate(ALPHA)["corner"] == 0
         page.screenshot(path=tmp_path / f"painter_narrow_{number}.png")
-        under, over = (page.locator(s).nth(number).bounding_box() for s in (".nst-painter-photo", CANVAS))
-        assert all(abs(under[side] - over[side]) <= 1 for side in under)
-        panel = page.locator(".nstlab-panel").nth(number)
-        assert panel.evaluate("e => e.scrollWidth - e.clientWidth") <= 2
-        right = panel.bounding_box()["x"] + panel.bounding_box()["width"]
-        for part in panel.locator("button, canvas, img, .slider-container, .nst-painter-label").all():
-            box = part.bounding_box()
-            assert box["x"] + box["width"] <= right + 2
-    assert tools.errors_in_outputs(page) == []
-    assert page.errors == []
+        tools.check_covers(page, CANVAS, ".nst-painter-photo", number)
+        tools.check_fits(page, "button, canvas, img, .slider-container, .nst-painter-label", number)
+    tools.check_no_errors(page)

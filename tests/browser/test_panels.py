@@ -64,10 +64,8 @@ def test_the_mixer(lab, lab_folder, page, tmp_path):
 
     page.set_viewport_size({"width": 620, "height": 1100})  # a narrow window: nothing may stick out
     page.screenshot(path=tmp_path / "mixer_narrow.png")
-    width = "() => { const e = document.querySelector('.nstlab-panel'); return e.scrollWidth - e.clientWidth }"
-    assert page.evaluate(width) <= 2
-    assert tools.errors_in_outputs(page) == []
-    assert page.errors == []
+    tools.check_fits(page, "button, img, .slider-container, .nst-mixer-label")
+    tools.check_no_errors(page)
 
 
 def test_the_feature_explorer(lab, lab_folder, page, tmp_path):
@@ -110,5 +108,4 @@ def test_the_feature_explorer(lab, lab_folder, page, tmp_path):
     page.keyboard.press("Enter")
     tools.wait_for_text(page, ".nst-explorer-label", "there is no such file")
     assert look() == second
-    assert tools.errors_in_outputs(page) == []
-    assert page.errors == []
+    tools.check_no_errors(page)

@@ -106,8 +106,7 @@ def test_the_triangle(lab, lab_folder, page, tmp_path):
     page.locator(CANVAS).scroll_into_view_if_needed()
     click(page, RIGHT)
     tools.until(lambda: shares(page)[2] >= 98 and marked(page, RIGHT), what="a click after a reload")
-    assert tools.errors_in_outputs(page) == []
-    assert page.errors == []
+    tools.check_no_errors(page)
 
 
 def test_a_narrow_window(lab, lab_folder, page, tmp_path):
@@ -127,13 +126,6 @@ def test_a_narrow_window(lab, lab_folder, page, tmp_path):
         click(page, RIGHT, number)
         tools.until(lambda number=number: marked(page, RIGHT, number), what="the point where the mouse clicks")
         page.screenshot(path=tmp_path / f"triangle_narrow_{number}.png")
-        under, over = (page.locator(s).nth(number).bounding_box() for s in (".nst-triangle-corners", CANVAS))
-        assert all(abs(under[side] - over[side]) <= 1 for side in under)
-        panel = page.locator(".nstlab-panel").nth(number)
-        assert panel.evaluate("e => e.scrollWidth - e.clientWidth") <= 2
-        right = panel.bounding_box()["x"] + panel.bounding_box()["width"]
-        for part in panel.locator(f"button, canvas, img, .slider-container, {LABEL}").all():
-            box = part.bounding_box()
-            assert box["x"] + box["width"] <= right + 2
-    assert tools.errors_in_outputs(page) == []
-    assert page.errors == []
+        tools.check_covers(page, CANVAS, ".nst-triangle-corners", number)
+        tools.check_fits(page, f"button, canvas, img, .slider-container, {LABEL}", number)
+    tools.check_no_errors(page)
