@@ -14,12 +14,12 @@ FEWEST = 1e-3  # share of the picture; a region smaller than this has no statist
 
 
 def guided_gram(features: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
-    """Gram matrix (N, C, C) over the places that a guide T (1, 1, h, w) marks: sum_p T_p^2 f_p f_p^T / (C sum T^2).
+    """Gram matrix (N, C, C) over the places that a guide T (1 or N, 1, h, w) marks: sum_p T_p^2 f_p f_p^T / (C sum T^2).
 
     For a mask of zeros and ones it is the Gram matrix of the masked places alone; for a uniform guide it is `gram`.
     """
-    energy = guide.square().sum()
-    if float(energy) <= 0:
+    energy = guide.square().sum((1, 2, 3)).view(-1, 1, 1)
+    if float(energy.min()) <= 0:
         raise SettingError("a guide that is 0 everywhere marks no region: leave its style out")
     if bool((guide == guide.flatten()[0]).all()):
         return gram(features)

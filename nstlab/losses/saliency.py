@@ -12,22 +12,22 @@ from nstlab.stats import single
 
 
 def mean_one_weights(guide: torch.Tensor, size: tuple[int, int], k: float) -> torch.Tensor:
-    """(1 + k S) / mean(1 + k S) at `size` (h, w), for a map S (1, 1, H, W) averaged over areas.
+    """(1 + k S) / mean(1 + k S) at `size` (h, w), for each map S of (N, 1, H, W), averaged over areas.
 
     The mean is 1 whatever k and S are, so the weights move content strength about and never add any. k = 0, or the same S
     everywhere, gives 1 everywhere.
     """
     raised = 1 + check_weight("k", k) * at_size(guide, size)
-    return raised / raised.mean()
+    return raised / raised.mean((1, 2, 3), keepdim=True)
 
 
 def at_size(guide: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """A map (1, 1, H, W) at the places of a layer (h, w): the average over the area that each place covers."""
+    """A map (N, 1, H, W) at the places of a layer (h, w): the average over the area that each place covers."""
     return F.interpolate(guide.float(), size, mode="area")
 
 
 def weighted_content_loss(features: torch.Tensor, target: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Mean of weights (1, 1, h, w) times the squared difference of two feature tensors (N, C, h, w)."""
+    """Mean of weights (1 or N, 1, h, w) times the squared difference of two feature tensors (N, C, h, w)."""
     return (weights * (single(features) - target).square()).mean()
 
 

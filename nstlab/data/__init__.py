@@ -1,0 +1,20 @@
+"""Data to train on: folders, MS-COCO, WikiArt and the samples as sets of pictures, and seeded batches cut from them."""
+
+from nstlab.data.batches import Batch, Batches
+from nstlab.data.coco import Coco
+from nstlab.data.pictures import Files, Folder, Pictures, Samples, open_pictures
+from nstlab.data.wikiart import WikiArt, Work, stream_wikiart
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "Coco",
+    "Files",
+    "Folder",
+    "Pictures",
+    "Samples",
+    "WikiArt",
+    "Work",
+    "open_pictures",
+    "stream_wikiart",
+]

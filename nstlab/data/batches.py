@@ -1,0 +1,87 @@
+"""Batches of random squares: batch n is the same whenever it is asked for, so a resumed run sees what it would have seen."""
+
+import itertools
+import warnings
+from dataclasses import dataclass
+
+import torch
+
+from nstlab.data.cuts import Cut, Cutter, Store, take
+from nstlab.data.guides import Guides
+from nstlab.data.pictures import Pictures
+from nstlab.errors import ImageError, SettingError, check_count
+
+MEMORY = 1_000_000_000  # bytes of decoded pictures that are kept, by all workers together; of guides a quarter of that
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images (B, 3, size, size), their guides (B, 1, size, size) or None, and the names of the pictures they come from."""
+
+    images: torch.Tensor
+    guides: torch.Tensor | None
+    names: list[str]
+
+
+class Batches:
+    """`batches[step]`: `batch` random squares, `size` pixels wide, half of them mirrored. A pure function of seed and step.
+
+    Every epoch goes through all pictures in a new order, and a batch may hold the end of one epoch and the start of the
+    next. `guides` is a function image (1, 3, H, W) -> map (1, 1, H, W), for pictures whose set has no guide of its own.
+    Of `ranks` processes each gets its part of the batch; together they get what one process would. `workers` processes
+    prepare the images in `stream`. A damaged picture is skipped with a warning and listed in `skipped`; the next good one
+    of the epoch takes its place. Raises SettingError for numbers that do not fit, ImageError if all pictures are damaged.
+    """
+
+    def __init__(self, pictures: Pictures, size: int, batch: int, *, seed=0, guides=None, rank=0, ranks=1, workers=0):
+        for name, value in (("size", size), ("batch", batch), ("ranks", ranks)):
+            check_count(name, value)
+        for name, value in (("seed", seed), ("rank", rank), ("workers", workers)):
+            check_count(name, value, 0)
+        if len(pictures) < batch:
+            raise SettingError(
+                f"{len(pictures)} pictures are fewer than a batch of {batch}: add pictures or take less at a time"
+            )
+        if batch % ranks:
+            raise SettingError(f"a batch of {batch} cannot be shared by {ranks} processes: take a multiple of {ranks}")
+        if rank >= ranks:
+            raise SettingError(f"rank {rank} is not one of {ranks} processes: they are numbered from 0 to {ranks - 1}")
+        share = batch // ranks
+        self.pictures, self.size, self.workers = pictures, size, workers
+        self.skipped: list[str] = []
+        self._options = (size, batch, seed, range(rank * share, (rank + 1) * share))
+        self._cutter = Cutter(pictures, *self._options, MEMORY)
+        self._guides = Guides(pictures, guides) if guides is not None else None
+        self._maps = Store(MEMORY // 4)
+        self._damaged: set[int] = set()
+
+    def __getitem__(self, step: int) -> Batch:
+        return self._batch(*self._cutter[check_count("step", step, 0)])
+
+    def stream(self, first_step: int = 0):
+        """Yield the batches from `first_step` on, without end. With workers they are prepared ahead; they are the same."""
+        check_count("step", first_step, 0)
+        if not self.workers:
+            yield from map(self.__getitem__, itertools.count(first_step))  # without end
+        cutter = Cutter(self.pictures.plain(), *self._options, MEMORY // max(1, self.workers))
+        loader = torch.utils.data.DataLoader(
+            cutter, batch_size=None, sampler=itertools.count(first_step), num_workers=self.workers, collate_fn=tuple,
+            multiprocessing_context="spawn",
+            generator=torch.Generator(),  # its own: the loader would draw from the one that the training is seeded by
+        )  # fmt: skip
+        for prepared in loader:
+            yield self._batch(*prepared)
+
+    def _batch(self, squares: torch.Tensor | None, cuts: list[Cut], damaged: dict[int, str]) -> Batch:
+        for index in [index for index in damaged if index not in self._damaged]:
+            self._damaged.add(index)
+            self.skipped.append(self.pictures.names[index])
+            warnings.warn(f"skipped: {damaged[index]}", stacklevel=3)
+        if squares is None:
+            raise ImageError(f"none of the {len(self.pictures)} pictures can be read: {next(iter(damaged.values()))}")
+        guides = None if self._guides is None else torch.cat([self._guide(cut) for cut in cuts])
+        return Batch(squares, guides, [self.pictures.names[cut.index] for cut in cuts])
+
+    def _guide(self, cut: Cut) -> torch.Tensor:
+        whole = self._maps.get(cut.index, lambda: self._guides.get(cut.index, cut.shape))
+        return take(whole, cut, self.size)

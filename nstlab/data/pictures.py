@@ -1,0 +1,107 @@
+"""Sets of pictures: what every set can do, folders, single files, and the samples."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from nstlab import images, samples
+from nstlab.errors import ImageError, choose
+
+
+class Pictures:
+    """A set of pictures, numbered from 0. A set of one's own gives `names` and `load`; the rest follows from them."""
+
+    names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def load(self, index: int) -> torch.Tensor:
+        """The picture as an image (1, 3, H, W). Raises ImageError where it cannot be read."""
+        raise NotImplementedError
+
+    def guide(self, index: int) -> torch.Tensor | None:
+        """The map (1, 1, H, W) that this set itself has for the picture, or None."""
+        return None
+
+    def digest(self, index: int) -> str:
+        """Changes when the picture does. Raises ImageError where it cannot be read."""
+        return hashlib.sha256(self.load(index).numpy().tobytes()).hexdigest()
+
+    def plain(self) -> "Pictures":
+        """The same pictures without what only `guide` needs: what a worker process gets sent."""
+        return self
+
+
+class Files(Pictures):
+    """Picture files (`paths`) under the given names."""
+
+    def __init__(self, names: list[str], paths: list[Path]):
+        self.names, self.paths = list(names), list(paths)
+
+    def load(self, index: int) -> torch.Tensor:
+        """The picture as an image (1, 3, H, W), read as `images.load` reads. Raises ImageError."""
+        return images.load(self.paths[index])
+
+    def digest(self, index: int) -> str:
+        """The SHA-256 of the file, which is quicker than decoding it. Raises ImageError."""
+        try:
+            return hashlib.sha256(self.paths[index].read_bytes()).hexdigest()
+        except OSError as error:
+            raise ImageError(f"{self.paths[index]} cannot be read: {error.strerror or error}") from None
+
+
+class Folder(Files):
+    """Every picture file in a folder and the folders in it, sorted; each is named by its path within the folder.
+
+    Hidden files and folders are left out. Raises ImageError where there is no such folder, or no picture in it.
+    """
+
+    def __init__(self, path):
+        self.path = folder(path)
+        found = {file.relative_to(self.path): file for file in self.path.rglob("*") if file.suffix.lower() in images.FORMATS}
+        seen = {name.as_posix(): found[name] for name in found if not any(part.startswith(".") for part in name.parts)}
+        names = sorted(name for name, file in seen.items() if file.is_file())
+        if not names:
+            raise ImageError(f"{self.path} holds no pictures: name a folder with files of {', '.join(images.FORMATS)} in it")
+        super().__init__(names, [seen[name] for name in names])
+
+
+class Samples(Files):
+    """The pictures that ship: `kind` is "photo" or "painting"; `names` takes some of them, in that order."""
+
+    def __init__(self, kind: str, names: list[str] | None = None):
+        there = samples.names(choose("kind of sample", kind, ("photo", "painting")))
+        wanted = there if names is None else [choose(f"sample {kind}", name, there) for name in names]
+        super().__init__(wanted, [samples.sample(name).path for name in wanted])
+
+
+def open_pictures(source, kind: str) -> Files:
+    """The set that `source` names: "samples" for those of `kind`, a folder, a picture file, a sample, or a list of these.
+
+    "samples" always means the pictures that ship; a folder of that name is "./samples". Raises ImageError.
+    """
+    if isinstance(source, (list, tuple)):
+        if not source:
+            raise ImageError("no pictures are named: give a folder, a picture file, or 'samples'")
+        parts = [open_pictures(part, kind) for part in source]
+        return Files([name for part in parts for name in part.names], [path for part in parts for path in part.paths])
+    if str(source) == "samples":
+        return Samples(kind)
+    if not str(source).strip():
+        raise ImageError("the name of the pictures is empty: give a folder, a picture file, or 'samples'")
+    if Path(source).expanduser().is_dir():
+        return Folder(source)
+    path = images.locate(source)
+    return Files([path.name if path.name == Path(source).name else str(source)], [path])
+
+
+def folder(path) -> Path:
+    """The path, if it is a folder. Raises ImageError."""
+    path = Path(path).expanduser()
+    if path.is_file():
+        raise ImageError(f"{path} is a file, not a folder: name the folder the pictures are in")
+    if not path.is_dir():
+        raise ImageError(f"{path}: there is no such folder; check the path")
+    return path

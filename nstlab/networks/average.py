@@ -1,0 +1,41 @@
+"""The mean of a network's weights over its last many steps: smoother pictures than any single step gives."""
+
+import copy
+
+import torch
+from torch import nn
+
+from nstlab.errors import SettingError
+
+
+class Average:
+    """Exponential moving average of a module's weights (Polyak & Juditsky 1992); `module` is the averaged copy, for use only.
+
+    At step n the decay is (1 + n) / (10 + n), but never more than `decay`: the first weights are forgotten soon. Buffers are
+    copied as they are. Raises SettingError for a decay outside [0, 1).
+    """
+
+    def __init__(self, module: nn.Module, decay: float = 0.999):
+        if not 0 <= decay < 1:
+            raise SettingError(f"decay {decay}: give a number from 0 to below 1, such as 0.999")
+        self.decay, self.steps = decay, 0
+        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Take in the weights of the module that is being trained."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for ours, theirs in zip(self.module.parameters(), module.parameters(), strict=True):
+            ours.lerp_(theirs.to(ours), 1 - decay)
+        for ours, theirs in zip(self.module.buffers(), module.buffers(), strict=True):
+            ours.copy_(theirs)
+
+    def state_dict(self) -> dict:
+        """{"steps": int, "module": state dict of the averaged weights}."""
+        return {"steps": self.steps, "module": self.module.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from what `state_dict` gave."""
+        self.module.load_state_dict(state["module"])
+        self.steps = int(state["steps"])
