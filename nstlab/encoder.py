@@ -13,11 +13,12 @@ from nstlab import images, samples, weights
 from nstlab.devices import best_device, precision_dtype
 from nstlab.errors import SettingError, WeightsError, choose, nearest
 from nstlab.files import atomic_write, cache_dir
+from nstlab.pocket import PocketEncoder, load_pocket
 
 BLOCKS = {16: (2, 2, 4, 4, 4), 13: (2, 2, 3, 3, 3)}  # convolutions per block of VGG-19 and VGG-16
 CAFFE = ((123.68 / 255, 116.779 / 255, 103.939 / 255), (1 / 255,) * 3)  # mean, std of the original weights' input
 TORCHVISION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-NAMES = ("vgg19", "vgg19-torchvision", "vgg16-torchvision")
+NAMES = ("vgg19", "pocket", "vgg19-torchvision", "vgg16-torchvision")
 SCALES = Path(__file__).with_name("encoder_scales.json")
 CALIBRATION_SIZE = 256  # long side in pixels of the sample pictures on which mean activations are measured
 
@@ -125,12 +126,18 @@ class _FrozenConv(torch.autograd.Function):
         return gradient, None, None, None
 
 
-def load_encoder(name: str = "vgg19", **options) -> Encoder:
+def load_encoder(name: str = "vgg19", **options) -> "Encoder | PocketEncoder":
     """An encoder by name, or from a file of the user's own (a VGG-16 or VGG-19 state dict, torchvision's input).
 
     "vgg19" is the original of 2014 that Gatys et al. used; "vgg19-torchvision" and "vgg16-torchvision" are retrained and
-    downloaded on first use. `options` go to Encoder. Raises WeightsError.
+    downloaded on first use. "pocket" approximates vgg19 to relu5_1 and is nearly three times as fast (see pocket.py).
+    `options` go to Encoder. Raises WeightsError.
     """
+    if name == "pocket":
+        for option in ("padding", "pooling"):
+            if option in options:
+                raise SettingError(f"the pocket encoder has no choice of {option}: leave it out, or take vgg19")
+        return load_pocket(**options)
     if name == "vgg19":
         path, normalisation = weights.find(name), CAFFE
         convs = weights.original_vgg19()
@@ -187,7 +194,7 @@ def measure_scales(convs, normalisation) -> dict[str, float]:
 def remake_scales() -> None:
     """Measure the scales of every named encoder whose weights are here, and rewrite the table that ships."""
     table = json.loads(SCALES.read_text()) if SCALES.exists() else {}
-    for name in NAMES:
+    for name in (name for name in NAMES if name != "pocket"):
         try:
             path = weights.find(name)
         except WeightsError as error:

@@ -9,11 +9,11 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nstlab"
 FLOORS = [
     {"errors", "files", "images", "samples", "weights", "devices"},
-    {"encoder", "stats", "pyramid", "color", "data", "scenes"},
+    {"encoder", "pocket", "stats", "pyramid", "color", "data", "scenes", "checkpoints"},
     {"guidance", "losses", "feature_transforms", "networks", "metrics", "probing"},
-    {"objective", "optimize", "train"},
+    {"objective", "optimize", "perceptual", "journal", "parallel", "train"},
     {"systems"},
-    {"plots", "panels", "comparison", "sweep", "cli", "notebook"},
+    {"plots", "panels", "comparison", "sweep", "cli", "cli_training", "notebook"},
 ]
 
 

@@ -5,7 +5,7 @@ from nstlab import images
 from nstlab.errors import DivergedError, SettingError
 from nstlab.losses import ContentLoss, SmoothnessLoss, StyleLoss
 from nstlab.objective import Objective
-from nstlab.optimize import optimize
+from nstlab.optimize import _enlarged, optimize
 from nstlab.pyramid import schedule
 
 
@@ -130,3 +130,15 @@ def test_schedule():
         assert plan[-1][0] == size and sum(count for _, count in plan) == steps and all(count > 0 for _, count in plan)
     with pytest.raises(SettingError, match="steps 0"):
         schedule(512, 0)
+
+
+def test_a_larger_start_keeps_its_details_for_the_finer_scales(fast_encoder):
+    """With nothing to change, coarse to fine ends in the start itself; what is changed is enlarged and added to it."""
+    start = images.load("cat", 64)
+    height, width = start.shape[-2:]
+    still = Objective(fast_encoder, {"smoothness": SmoothnessLoss()}, {"smoothness": 0})
+    *_, last = optimize(still, start, optimizer="adam", schedule=[(16, 1), (32, 1), (64, 1)])
+    assert (last.image - start).abs().max() < 1e-5
+    change = torch.full((1, 3, height // 2, width // 2), 0.1)
+    small = images.resize(start, (height // 2, width // 2))
+    assert (_enlarged(small + change, start, (height, width)) - start - 0.1).abs().max() < 1e-5

@@ -13,11 +13,13 @@ from nstlab.errors import SettingError, check_count, check_weight, choose
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.objective import Objective
 from nstlab.optimize import OPTIMIZERS
+from nstlab.pocket import PocketEncoder
 from nstlab.pyramid import schedule
 from nstlab.systems.painters import Painters, painters
 from nstlab.systems.run import Run
 
 BASE, BYTES_A_PIXEL = 600e6, 1500  # of memory for a run in bf16 (fp32: twice as much a pixel), measured at 512 and 1024 px
+POCKET = "painted with the pocket encoder, which only approximates VGG-19"
 STARTS = ("content", "noise", "style")
 COLORS = ("style", "luminance", "oklab", "match", "match-pca", "match-cholesky", "only")
 
@@ -56,7 +58,7 @@ def scene(
     size: int = 512,
     steps: int = 150,
     seed: int = 0,
-    encoder: str | Encoder = "vgg19",
+    encoder: str | Path | Encoder | PocketEncoder = "vgg19",
     weights: dict[str, float] | None = None,
     start: str = "content",
     colors: str = "style",
@@ -97,10 +99,11 @@ def scene(
     stages = [(images.fit(shape, long), count) for long, count in stages]
     together = painters(paintings, style_layers, style_scale, blend, mix, masks, feather, shape)
     first = _start(start, photo, paintings, stages[0][0], seed)
-    if not isinstance(encoder, Encoder):
-        encoder = load_encoder(encoder, device=device, precision=precision)
+    if isinstance(encoder, (str, Path)):
+        encoder = load_encoder(str(encoder), device=device, precision=precision)
     _check_memory(shape, encoder)
-    return Scene(photo, together, encoder, stages, first, optimizer, settings, finish_image)
+    notes = [POCKET] if isinstance(encoder, PocketEncoder) else []
+    return Scene(photo, together, encoder, stages, first, optimizer, settings, finish_image, notes)
 
 
 def _check_memory(shape: tuple[int, int], encoder: Encoder) -> None:
