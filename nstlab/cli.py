@@ -1,5 +1,6 @@
 """The `nstlab` command. Whatever goes wrong is one sentence on stderr and exit code 2."""
 
+import inspect
 import platform
 import sys
 import warnings
@@ -9,49 +10,70 @@ from typing import Annotated
 
 import typer
 
+from nstlab import cli_training
 from nstlab.errors import DivergedError, NstlabError, SettingError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__.split(".")[0] + ".")
 weights_app = typer.Typer(rich_markup_mode=None, help="Pretrained files: which there are, and how to get them.")
 app.add_typer(weights_app, name="weights")
+app.command()(cli_training.train)
+app.command()(cli_training.slim)
 
 
 @app.command()
 def stylize(
+    context: typer.Context,
     content: Annotated[str, typer.Argument(help="The photo: a path or a sample name.")],
-    style: Annotated[list[str], typer.Argument(help="The painting, or several: paths or sample names.")],
+    style: Annotated[
+        list[str],
+        typer.Argument(help="The painting, or several: paths or sample names; for a trained system, names it learned."),
+    ] = (),
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write (.png, .jpg, .webp, .tif, .bmp).")],
     size: Annotated[int, typer.Option(help="Long side of the picture in pixels.")] = 512,
     steps: Annotated[int, typer.Option(help="Steps of the optimisation, all scales together.")] = 150,
     seed: Annotated[int, typer.Option(help="Seed of the noise, where a run starts from noise.")] = 0,
-    encoder: Annotated[str, typer.Option(help="vgg19, vgg19-torchvision, vgg16-torchvision, or a file.")] = "vgg19",
+    encoder: Annotated[
+        str, typer.Option(help="vgg19, pocket (fast, an approximation), vgg19-torchvision, vgg16-torchvision, or a file.")
+    ] = "vgg19",
     weight: Annotated[list[str], typer.Option(help="NAME=VALUE: style=2 doubles the style. Repeatable.")] = (),
     start: Annotated[str, typer.Option(help="content, noise, style, or a picture to go on from.")] = "content",
     colors: Annotated[
-        str, typer.Option(help="style; luminance, oklab, match keep the photo's; only takes nothing else.")
+        str, typer.Option(help="style; the photo's: luminance, oklab, match; only: nothing is painted but the colours.")
     ] = "style",
     stroke: Annotated[float, typer.Option(help="Stroke size: the painting's long side over the picture's.")] = 1.0,
     blend: Annotated[str | None, typer.Option(help="Shares of several paintings, such as 0.7,0.3.")] = None,
     mix: Annotated[str, typer.Option(help="losses, statistics, or scales (fine strokes of the first painting).")] = "losses",
     mask: Annotated[list[str], typer.Option(help="A painting's place: a picture, white is its. Repeatable, in order.")] = (),
     optimizer: Annotated[str, typer.Option(help="lbfgs or adam.")] = "lbfgs",
-    system: Annotated[str, typer.Option(help="gatys, or preserve: what matters is kept, and painted.")] = "gatys",
+    system: Annotated[
+        str,
+        typer.Option(help="gatys; preserve: what matters is kept, and painted; at once: conditional, multiscale_gan, johnson."),
+    ] = "gatys",
+    checkpoint: Annotated[str | None, typer.Option(help="Of a trained system: the checkpoint to paint with.")] = None,
     guide: Annotated[str | None, typer.Option(help="Map of what matters, for preserve: a picture, white is kept.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto (bf16 where the machine has it), bf16, or fp32.")] = "auto",
 ):
     """Paint a photo like a painting. Ctrl-C stops early and keeps the picture so far."""
     from nstlab import images
-    from nstlab.systems import plan
+    from nstlab.systems import TRAINED, plan
 
     images.writable(out)
-    run = plan(
-        content, style, system=system, size=size, steps=steps, seed=seed, encoder=encoder, weights=parse_weights(weight),
-        start=start, colors=colors, style_scale=stroke, optimizer=optimizer, device=device, precision=precision,
-        blend=parse_blend(blend), mix=mix, masks=list(mask) or None, **({"guide": guide} if guide else {}),
-    )  # fmt: skip
-    if run.settings.get("note"):
-        print(f"note: {run.settings['note']}", file=sys.stderr)
+    options = {
+        "size": size, "steps": steps, "seed": seed, "encoder": encoder, "weights": parse_weights(weight), "start": start,
+        "colors": colors, "style_scale": stroke, "optimizer": optimizer, "device": device, "precision": precision,
+        "blend": parse_blend(blend), "mix": mix, "masks": list(mask) or None, "guide": guide, "checkpoint": checkpoint,
+    }  # fmt: skip
+    given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+    renamed = {"style_scale": "stroke", "weights": "weight", "masks": "mask"}
+    kept = (
+        set(inspect.signature(TRAINED[system].plan).parameters) if system in TRAINED else set(options) - {"guide", "checkpoint"}
+    )
+    options = {name: value for name, value in options.items() if name in kept or renamed.get(name, name) in given}
+    run = plan(content, style, system=system, **options)
+    for note in run.notes:
+        print(f"note: {note}", file=sys.stderr)
     try:
         for _ in progress(run):
             pass
@@ -61,7 +83,7 @@ def stylize(
         print(f"stopped at step {run.last.index}; the picture so far is in {run.result().save(out)}", file=sys.stderr)
         raise typer.Exit(130) from None
     except DivergedError as error:
-        images.save(error.image, out, {"settings": run.settings})
+        run.made(error.image).save(out)
         raise SettingError(f"{error}; the last good picture is in {out}") from None
     print(run.result().save(out))
 

@@ -3,30 +3,37 @@
 import inspect
 from pathlib import Path
 
-from nstlab.errors import choose
-from nstlab.systems import gatys, preserve, scene
+from nstlab.errors import SettingError, choose
+from nstlab.systems import conditional, gatys, johnson, multiscale_gan, preserve, scene
+from nstlab.systems.feed_forward import Pass
 from nstlab.systems.run import Result, Run
 
-SYSTEMS = {"gatys": gatys, "preserve": preserve}
+OPTIMISING = {"gatys": gatys, "preserve": preserve}
+TRAINED = {"johnson": johnson, "conditional": conditional, "multiscale_gan": multiscale_gan}
+SYSTEMS = {**OPTIMISING, **TRAINED}
 
-__all__ = ["SYSTEMS", "Result", "Run", "plan", "stylize"]
+__all__ = ["OPTIMISING", "SYSTEMS", "TRAINED", "Pass", "Result", "Run", "plan", "stylize"]
 
 
-def plan(content, styles, *, system: str = "gatys", **options) -> Run:
+def plan(content, styles=(), *, system: str = "gatys", **options) -> Run | Pass:
     """Everything made ready to paint `content` like `styles`, as a Run: iterate it for its steps, ask it for the result.
 
     `content` and each of `styles` is a path, a sample name, or an image; `options` are those of the system's `plan`
-    and of `scene`.
+    and, of an optimising system, of `scene`. Of a trained system `styles` are names that its checkpoint knows.
     """
     styles = [styles] if isinstance(styles, (str, Path)) or hasattr(styles, "shape") else list(styles)
     method = SYSTEMS[choose("system", system, SYSTEMS)]
-    known = inspect.signature(method.plan).parameters | inspect.signature(scene.scene).parameters
+    known = dict(inspect.signature(method.plan).parameters)
+    if system in OPTIMISING:
+        known |= inspect.signature(scene.scene).parameters
+        if not styles:
+            raise SettingError(f"{system} paints like a painting: name one")
     known = [name for name in known if name not in ("content", "styles", "system", "options")]
     for name in options:
         choose(f"option of {system}", name, known)
     return method.plan(content, styles, **options)
 
 
-def stylize(content, styles, *, system: str = "gatys", **options) -> Result:
+def stylize(content, styles=(), *, system: str = "gatys", **options) -> Result:
     """Paint `content` like `styles` and return the Result; arguments as for `plan`. Raises NstlabError."""
     return plan(content, styles, system=system, **options).finish()

@@ -1,0 +1,149 @@
+"""Checkpoints: the tensors of a training or of a finished network in one safetensors file, with what they belong to as JSON.
+
+Written whole or not at all; a pickle, which may hold code, is never read.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nstlab.errors import WeightsError
+from nstlab.files import atomic_write
+
+KEY = "nstlab"
+
+
+def write(path, tensors: dict[str, torch.Tensor], info: dict, previous: Path | None = None) -> Path:
+    """Replace the checkpoint at `path`; the one that was there goes to `previous`, if that is named. Raises WeightsError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    path = Path(path).expanduser()
+    try:
+        with atomic_write(path) as temporary:
+            save_file({name: _plain(tensor) for name, tensor in tensors.items()}, temporary, {KEY: json.dumps(info)})
+            _to_disk(temporary)
+            if previous is not None and path.exists():
+                _keep(path, previous)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"{path} cannot be written ({reason}): what was there before is untouched") from None
+    return path
+
+
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _to_disk(path: Path) -> None:
+    """Past the system's buffers, so that a power cut after the renaming finds the contents there."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Let `previous` hold what `path` holds, so that there is a whole checkpoint at every moment."""
+    beside = previous.with_name(f".{previous.stem}-kept{previous.suffix}")
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(path, beside)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, beside)
+    os.replace(beside, previous)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed processes left half written in a training's folder."""
+    for pattern in (".last-*.safetensors", ".previous-*.safetensors", ".log-*.csv"):
+        for left in folder.glob(pattern):
+            left.unlink(missing_ok=True)
+
+
+def read(path) -> tuple[dict[str, torch.Tensor], dict]:
+    """(tensors by name, what they belong to) of a checkpoint. Raises WeightsError for anything else."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such checkpoint; check the path")
+    if path.suffix != ".safetensors":
+        raise WeightsError(f"{path} is no safetensors file: other formats may hold code, so they are not read")
+    try:
+        with safe_open(str(path), framework="pt") as handle:
+            info = json.loads((handle.metadata() or {}).get(KEY, "null"))
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118 (it is no dict)
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{path} is damaged, cut short, or no safetensors file ({error}): get a whole copy of it") from None
+    if not isinstance(info, dict) or not isinstance(info.get("network"), dict) or "system" not in info:
+        raise WeightsError(f"{path} is not a checkpoint of nstlab: it does not say what it belongs to")
+    return tensors, info
+
+
+def part(tensors: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    """The tensors under "name.", without that prefix."""
+    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+
+
+def fill(module: nn.Module, state: dict[str, torch.Tensor], source) -> None:
+    """Load a state into a module of the same architecture. Raises WeightsError that names the first thing that differs."""
+    wanted = module.state_dict()
+    for name in sorted(wanted.keys() ^ state.keys()):
+        lacks = "lacks" if name in wanted else "has, and should not,"
+        raise WeightsError(f"{source} is of another architecture: it {lacks} {name}")
+    for name, tensor in wanted.items():
+        if tensor.shape != state[name].shape:
+            shapes = f"{tuple(state[name].shape)}, not {tuple(tensor.shape)}"
+            raise WeightsError(f"{source} is of another architecture: {name} is {shapes}")
+    module.load_state_dict({name: value.to(wanted[name].dtype) for name, value in state.items()})
+
+
+def pack(networks: dict, optimizers: dict, kept: dict) -> tuple[dict[str, torch.Tensor], dict]:
+    """(copies of all tensors by name, the other numbers of `kept` by name), for `unpack`.
+
+    `networks` and their `optimizers` go by the same names; `kept` are objects with state_dict and load_state_dict, and perhaps
+    a `module`, whose tensors are then under "module" there.
+    """
+    tensors, numbers = {}, {}
+    for name, network in networks.items():
+        tensors |= _under(name, network.state_dict())
+        for number, memory in optimizers[name].state_dict()["state"].items():
+            tensors |= _under(f"optimizer.{name}.{number}", memory)
+    for name, thing in kept.items():
+        numbers[name] = dict(thing.state_dict())
+        tensors |= _under(name, numbers[name].pop("module", {}))
+    return tensors, numbers
+
+
+def unpack(tensors: dict[str, torch.Tensor], numbers: dict, networks: dict, optimizers: dict, kept: dict, source) -> None:
+    """Give everything back what `pack` took. Raises WeightsError where it does not fit; `source` is named in it."""
+    for name, network in networks.items():
+        fill(network, part(tensors, name), source)
+        _fill_optimizer(optimizers[name], part(tensors, f"optimizer.{name}"), source)
+    for name, thing in kept.items():
+        if name not in numbers:
+            raise WeightsError(f"{source} is of another architecture: it lacks {name}")
+        state = dict(numbers[name])
+        if hasattr(thing, "module"):
+            fill(thing.module, part(tensors, name), source)
+            state["module"] = thing.module.state_dict()
+        thing.load_state_dict(state)
+
+
+def _under(name: str, state: dict) -> dict[str, torch.Tensor]:
+    return {f"{name}.{key}": torch.as_tensor(value).detach().clone() for key, value in state.items()}
+
+
+def _fill_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], source) -> None:
+    """What an optimiser remembers of each of its weights; nothing, if it never made a step."""
+    groups, state = optimizer.state_dict()["param_groups"], {}
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    for key, value in tensors.items():
+        number, _, what = key.partition(".")
+        if int(number) >= len(weights) or (value.ndim and value.shape != weights[int(number)].shape):
+            raise WeightsError(f"{source} is of another architecture: the optimiser's {what} of weight {number} does not fit")
+        state.setdefault(int(number), {})[what] = value.clone()
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

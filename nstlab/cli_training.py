@@ -1,0 +1,116 @@
+"""The commands that train networks and pass them on: `nstlab train` and `nstlab slim`."""
+
+import contextlib
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nstlab.errors import DivergedError, SettingError
+
+
+def train(
+    system: Annotated[str, typer.Argument(help="johnson (one style), conditional (several), or multiscale_gan.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for last.safetensors and log.csv.")],
+    content: Annotated[str, typer.Option(help="The photos: a folder, or samples.")] = "samples",
+    style: Annotated[list[str], typer.Option(help="The paintings to learn: a folder, files, names, or samples.")] = (
+        "samples",
+    ),
+    real: Annotated[
+        str | None, typer.Option(help="Folder of paintings that the critic takes for real; else those of --style.")
+    ] = None,
+    annotations: Annotated[str | None, typer.Option(help="MS-COCO instances file: its outlines are the guides.")] = None,
+    guides: Annotated[str, typer.Option(help="What is kept: saliency (found once a photo), or none.")] = "saliency",
+    steps: Annotated[int, typer.Option(help="Steps in all.")] = 1000,
+    size: Annotated[int, typer.Option(help="Side of the training squares in pixels.")] = 256,
+    batch: Annotated[int, typer.Option(help="Pictures a step, over all processes.")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of weights, pictures and styles.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint, if there is one.")] = False,
+    save_every: Annotated[int, typer.Option(help="Steps between two checkpoints.")] = 200,
+    weight: Annotated[list[str], typer.Option(help="NAME=VALUE: style=60 sets the weight of the style. Repeatable.")] = (),
+    rate: Annotated[float, typer.Option(help="Learning rate of the painting network, at its height.")] = 0.001,
+    style_scale: Annotated[float, typer.Option(help="Stroke size: the painting's long side over the square's.")] = 1.0,
+    encoder: Annotated[str, typer.Option(help="vgg19, or pocket: five times as fast, an approximation.")] = "vgg19",
+    accumulate: Annotated[int, typer.Option(help="Batches that one step adds up.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that prepare pictures.")] = 0,
+    progressive: Annotated[bool, typer.Option("--progressive", help="The first half of the steps at half the size.")] = False,
+    precision: Annotated[str, typer.Option(help="fp32, or bf16 (mixed).")] = "fp32",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's logs too.")] = False,
+):
+    """Train a network that paints in one pass. Ctrl-C ends it with a checkpoint; --resume goes on. Runs under torchrun."""
+    from nstlab.cli import parse_weights
+    from nstlab.systems.training import training
+
+    styles = list(style) if len(style) > 1 else style[0]
+    made = training(
+        system, content, styles, real=real, annotations=annotations, guides=guides, seed=seed, folder=out, device=device,
+        encoder=encoder, weights=parse_weights(weight), rate=rate, style_scale=style_scale, steps=steps, size=size, batch=batch,
+        accumulate=accumulate, workers=workers, progressive=progressive, save_every=save_every, resume=resume,
+        precision=precision, tensorboard=tensorboard,
+    )  # fmt: skip
+    talks = made.rank == 0
+    for note in made.notes if talks else ():
+        print(f"note: {note}", file=sys.stderr)
+    if made.done >= made.steps:
+        print(f"{made.checkpoint} has its {made.done} steps already: ask for more with --steps", file=sys.stderr)
+        return
+    try:
+        with _stopping(made):
+            for _ in _progress(made, talks):
+                pass
+    except DivergedError as error:
+        where = f" in {made.checkpoint}" if made.checkpoint.exists() else ""
+        raise SettingError(f"{error}{where}") from None
+    if talks:
+        print(made.checkpoint)
+    if made.done < made.steps:
+        print(f"stopped at step {made.done} of {made.steps}: go on with --resume", file=sys.stderr)
+        raise typer.Exit(130)
+
+
+@contextlib.contextmanager
+def _stopping(made):
+    """Ctrl-C, or a cluster's SIGTERM, ends the training after its step; the second one at once."""
+
+    def handle(number, frame):
+        if made.stopping:
+            raise KeyboardInterrupt
+        made.stop()
+        print("\nstopping after this step (Ctrl-C again: at once)", file=sys.stderr)
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _progress(made, talks: bool):
+    from tqdm import tqdm
+
+    bar = tqdm(total=made.steps, initial=made.done, file=sys.stderr, disable=not (talks and sys.stderr.isatty()), leave=False)
+    with bar:
+        for step in made:
+            bar.set_description_str(f"{step.scale} px, loss {step.total:.3g}", refresh=False)
+            bar.update()
+            yield step
+
+
+def slim(
+    checkpoint: Annotated[Path, typer.Argument(help="A training's last.safetensors.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write (.safetensors, or .onnx).")],
+    size: Annotated[int, typer.Option(help="Side in pixels of the pictures that an .onnx file is traced with.")] = 256,
+):
+    """Write what painting needs of a checkpoint: averaged weights in half precision, or an ONNX file."""
+    from nstlab.systems import feed_forward
+
+    if out.suffix == ".onnx":
+        print(feed_forward.export_onnx(checkpoint, out, size))
+    elif out.suffix == ".safetensors":
+        print(feed_forward.slim(checkpoint, out))
+    else:
+        raise SettingError(f"{out}: name the file .safetensors or .onnx")

@@ -1,0 +1,98 @@
+"""The log of a training: one row a step, kept in memory and in log.csv, and in TensorBoard where asked for."""
+
+import contextlib
+import csv
+from pathlib import Path
+
+from nstlab.errors import SettingError
+from nstlab.files import atomic_write
+
+FIRST = ("index", "scale", "total")  # columns of every row
+
+
+class Journal:
+    """Rows of numbers by name: FIRST, and a training's losses. With a folder each goes into log.csv as it comes.
+
+    Of a log that is there the rows up to step `done` are kept; others belong to steps that are made again, and a row that a
+    kill or a full disk cut short to one of these. Raises SettingError.
+    """
+
+    def __init__(self, folder: Path | None, done: int = 0, tensorboard: bool = False):
+        self.path = None if folder is None else folder / "log.csv"
+        self.rows: list[dict] = [] if self.path is None else _read(self.path)
+        self.columns: list[str] = []
+        self._board = _board(folder, done) if tensorboard else None
+        self.keep(done)
+
+    def keep(self, done: int) -> None:
+        """Forget the rows after step `done`."""
+        self.rows[:] = [row for row in self.rows if row["index"] <= done]
+        self.columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        self._write()
+
+    def add(self, row: dict) -> None:
+        """Take in the row of the next step."""
+        self.rows.append(row)
+        new = [name for name in row if name not in self.columns]
+        if new:  # a loss that was switched off so far: the file gets a column
+            self.columns += new
+            self._write()
+        elif self.path is not None:
+            with _written(self.path), open(self.path, "a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self.columns).writerow(row)
+        if self._board:
+            for name, value in row.items():
+                self._board.add_scalar(name, value, row["index"])
+            self._board.flush()
+
+    def _write(self) -> None:
+        if self.path is None:
+            return
+        with _written(self.path), atomic_write(self.path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.columns)
+            if self.columns:
+                writer.writeheader()
+            writer.writerows(self.rows)
+
+
+@contextlib.contextmanager
+def _written(path: Path):
+    """Says which file cannot be written, where one cannot."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingError(f"{path} cannot be written ({error.strerror}): make room, or name another folder") from None
+
+
+def _read(path: Path) -> list[dict]:
+    """The rows of a log, as far as one step follows the other."""
+    if not path.exists():
+        return []
+    rows: list[dict] = []
+    with open(path, newline="", encoding="utf-8", errors="replace") as file:
+        reader = csv.DictReader(file)
+        if not set(FIRST) <= set(reader.fieldnames or FIRST):
+            raise SettingError(f"{path} is not the log of a training, and would be written over: name another folder")
+        for texts in reader:
+            try:
+                row = {name: _number(text) for name, text in texts.items() if text}
+            except (AttributeError, ValueError):  # a row that was cut short
+                break
+            if not set(FIRST) <= row.keys() or (rows and row["index"] != rows[-1]["index"] + 1):
+                break
+            rows.append(row)
+    return rows
+
+
+def _number(text: str) -> float:
+    return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _board(folder: Path | None, done: int):
+    if folder is None:
+        raise SettingError("TensorBoard needs a folder to write in: name one")
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise SettingError("TensorBoard is not installed: pip install tensorboard, or leave it out") from None
+    return SummaryWriter(folder, purge_step=done + 1 if done else None)

@@ -1,0 +1,116 @@
+"""The objective of a network in training: the terms of pixel optimisation, for a batch of photos and a blend for each.
+
+Content and style after Johnson et al. 2016; the other terms are those of the system "preserve", with the photo's guide as the
+region that matters. One encoder pass over the batch serves all of them.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from nstlab import images
+from nstlab.color import luminance
+from nstlab.errors import SettingError, check_weight, choose
+from nstlab.losses.edge import one_sided_edge_loss
+from nstlab.losses.region import FEWEST, guided_gram
+from nstlab.losses.saliency import at_size, mean_one_weights, weighted_content_loss
+from nstlab.losses.smoothness import total_variation
+from nstlab.losses.structure import ssim_map
+from nstlab.losses.style import STYLE_LAYERS
+from nstlab.stats import gram, single
+
+CONTENT_LAYER, SEMANTIC_LAYER = "relu4_2", "relu3_1"
+INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
+WEIGHTS = {"content": 1.0, "style": 30.0, "smoothness": 20.0, "inside": 3.0, "structure": 4.0, "semantic": 1.5, "edges": 120.0}
+GUIDED = ("inside", "structure", "semantic")  # terms of which nothing is left without a guide
+
+
+class PerceptualObjective:
+    """Terms by name of a batch of pictures, against their photos and a list of paintings.
+
+    `weights` are like WEIGHTS and may change between two calls; a term with weight 0 is not computed. `k` is how many times
+    more content counts where the guide is 1. `style_scale` is the painting's long side over the picture's. Raises SettingError.
+    """
+
+    def __init__(
+        self, encoder, paintings, weights: dict[str, float] | None = None, *, k: float = 8.0, style_scale: float = 1.0
+    ):
+        for name in weights or {}:
+            choose("weight", name, WEIGHTS)
+        self.encoder, self.paintings = encoder, [images.check(painting) for painting in paintings]
+        self.weights = {name: check_weight(name, (weights or {}).get(name, WEIGHTS[name])) for name in WEIGHTS}
+        self.k, self.style_scale = check_weight("k", k), check_weight("style scale", style_scale)
+        if not self.style_scale:
+            raise SettingError("style scale 0: give the painting's long side over the picture's, such as 1")
+        self.size, self.targets = 0, []
+
+    @torch.no_grad()
+    def prepare(self, size: int) -> None:
+        """Take the paintings' Gram matrices for pictures of `size` x `size` pixels, if they are not there yet."""
+        if size != self.size:
+            self.targets = []
+            for painting in self.paintings:
+                painting = images.resize(painting, max(1, round(size * self.style_scale)))
+                features = self.encoder(painting.to(self.encoder.device), STYLE_LAYERS)
+                self.targets.append({layer: gram(features[layer]) for layer in STYLE_LAYERS})
+            self.size = size
+
+    def __call__(self, output, photo, blend, guides=None) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """(total, {name: term}) of output and photo (B, 3, H, W), blend (B, styles) and guides (B, 1, H, W) or None.
+
+        Terms are without their weights, and means over the batch of what each picture alone has. A picture whose guide marks
+        nothing has 0 for those of GUIDED.
+        """
+        self.prepare(max(output.shape[-2:]))
+        weights = {name: check_weight(name, self.weights[name]) for name in WEIGHTS}
+        wanted = [name for name in WEIGHTS if weights[name] and (guides is not None or name not in GUIDED)]
+        layers = {
+            "content": {CONTENT_LAYER}, "semantic": {SEMANTIC_LAYER}, "style": set(STYLE_LAYERS), "inside": set(INSIDE_LAYERS),
+        }  # fmt: skip
+        ours = self.encoder(output, set().union(*(layers.get(name, ()) for name in wanted)))
+        with torch.no_grad():
+            theirs = self.encoder(photo, set().union(*(layers[name] for name in ("content", "semantic") if name in wanted)))
+        terms = {
+            "content": lambda: self._content(ours, theirs, guides),
+            "style": lambda: self._style(ours, blend, STYLE_LAYERS),
+            "smoothness": lambda: total_variation(output),
+            "inside": lambda: self._style(ours, blend, INSIDE_LAYERS, guides),
+            "structure": lambda: _inside(1 - ssim_map(luminance(output), luminance(photo)), guides),
+            "semantic": lambda: _inside(_error(ours, theirs, SEMANTIC_LAYER), guides),
+            "edges": lambda: one_sided_edge_loss(output, photo),
+        }
+        found = {name: terms[name]() for name in wanted}
+        return sum((weights[name] * term for name, term in found.items()), 0 * output.mean()), found
+
+    def _content(self, ours, theirs, guides):
+        target = single(theirs[CONTENT_LAYER])
+        if guides is None or not self.k:
+            return F.mse_loss(single(ours[CONTENT_LAYER]), target)
+        weights = mean_one_weights(guides, target.shape[-2:], self.k)
+        return weighted_content_loss(ours[CONTENT_LAYER], target, weights)
+
+    def _style(self, features, blend, layers, guides=None):
+        """Gram distance of each picture to its paintings, by its blend, each over the painting's own mean square."""
+        total = blend.new_zeros(())
+        kept = torch.arange(len(blend), device=blend.device)
+        if guides is not None:
+            kept = kept[guides.mean((1, 2, 3)) > FEWEST]
+        numbers = blend[kept].any(0).nonzero().flatten().tolist()  # paintings that any of the pictures has a share of
+        for layer in layers if numbers else ():
+            found = features[layer][kept]
+            grams = gram(found) if guides is None else guided_gram(found, at_size(guides[kept], found.shape[-2:]))
+            for number in numbers:
+                target = self.targets[number][layer]
+                distances = (grams - target).square().mean((1, 2)) / target.square().mean().clamp_min(1e-12)
+                total = total + (blend[kept, number] * distances).sum()
+        return total / (len(layers) * len(blend))
+
+
+def _error(ours, theirs, layer: str) -> torch.Tensor:
+    """Mean squared difference of the features (B, C, h, w) at each place, (B, 1, h, w)."""
+    return (single(ours[layer]) - single(theirs[layer])).square().mean(1, keepdim=True)
+
+
+def _inside(error: torch.Tensor, guides: torch.Tensor) -> torch.Tensor:
+    """Mean of a map (B, 1, h, w) where the guides (B, 1, H, W) are, of each picture; then over the pictures."""
+    places = at_size(guides, error.shape[-2:])
+    return ((error * places).sum((1, 2, 3)) / places.sum((1, 2, 3)).clamp_min(1e-6)).mean()

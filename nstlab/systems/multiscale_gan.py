@@ -1,0 +1,143 @@
+"""The survey's proposed system: multi-scale painting, protection of what matters, and a critic that keeps results realistic.
+
+Paper:  "Enhancing Neural Style Transfer for Multi-Style and Semantic Preservation" names these parts and gives no equation.
+        Draft and revisions after LapStyle (Lin et al. 2021); critics after pix2pixHD (Wang et al. 2018), with edge-smoothed
+        paintings (CartoonGAN, Chen et al. 2018) and photos (Sanakoyeu et al. 2018) among what they must not take for real.
+Idea:   a network paints from coarse to fine under the losses of preserve, and must also pass, patch by patch, for a painting.
+What we changed: all scales are trained at once; a gate on the critic's success rate replaces tuning of its learning rate.
+Cost:   a training of hours on a CPU; then about a tenth of a second a picture.
+"""
+
+import torch
+
+from nstlab import perceptual
+from nstlab.errors import check_count, check_weight, choose
+from nstlab.losses.adversarial import FORMS, Gate, accuracy, discriminator_loss, edge_smoothed, feature_matching, generator_loss
+from nstlab.networks import Average, MultiscaleDiscriminator, MultiscaleNet
+from nstlab.networks.discriminator import smallest_side
+from nstlab.perceptual import PerceptualObjective
+from nstlab.pyramid import shrink
+from nstlab.systems.feed_forward import Pass, add, check_rate, describe, one_pass, open_encoder, to_device
+from nstlab.train import Task, Training
+
+STYLES = None
+DRAFT = 0.5  # what the draft's own terms count against those of the finished picture
+WEIGHTS = {"adversarial": 1.0, "matching": 0.0}  # beside those of PerceptualObjective
+
+
+def plan(
+    content, styles=(), *, size: int = 512, checkpoint=None, blend=None, colors="style", device="auto", precision="auto"
+) -> Pass:
+    """Make a pass ready: `styles` are names of paintings that the network learned, mixed by `blend`. Raises NstlabError."""
+    options = {"size": size, "checkpoint": checkpoint, "colors": colors, "device": device, "precision": precision}
+    return one_pass("multiscale_gan", content, styles, blend=blend, **options)
+
+
+def task(paintings, **options) -> "MultiscaleGan":
+    """The training of one network on one or several paintings: (names, images); `options` are those of MultiscaleGan."""
+    return MultiscaleGan(paintings, **options)
+
+
+class MultiscaleGan(Task):
+    """A MultiscaleNet against a MultiscaleDiscriminator whose real pictures are the training's `paintings`.
+
+    Each step changes the generator once, and then, while the gate lets it, the critic. For the first `warmup` steps there is
+    no critic. `weights`: names of PerceptualObjective, "adversarial", and "matching" (feature matching to the paintings).
+    """
+
+    system = "multiscale_gan"
+
+    def __init__(
+        self, paintings, *, encoder="vgg19", device="auto", network=None, critic=None, weights=None, rate=1e-3,
+        critic_rate=2e-4, decay=0.998, form="hinge", warmup=100, gate=0.8, **options,
+    ):  # fmt: skip
+        names, pictures = paintings
+        for name in weights or {}:
+            choose("weight", name, [*perceptual.WEIGHTS, *WEIGHTS])
+        own = {name: value for name, value in (weights or {}).items() if name not in WEIGHTS}
+        network, critic = {"scales": 2, **(network or {})}, {"scales": 2, "layers": 2, **(critic or {})}
+        encoder = open_encoder(encoder, device)
+        self.fine = PerceptualObjective(encoder, pictures, own, **options)
+        self.coarse = PerceptualObjective(encoder, pictures, own, **options)
+        game = {name: check_weight(name, (weights or {}).get(name, WEIGHTS[name])) for name in WEIGHTS}
+        self.weights = self.fine.weights | game
+        self.fine.weights = self.coarse.weights = self.weights
+        self.info = describe("MultiscaleNet", names, network)
+        self.settings = {"rate": check_rate(rate), "critic_rate": check_rate(critic_rate), "decay": decay, "critic": critic}
+        self.settings |= {"form": form, "warmup": warmup, "gate": gate, **options}
+        self.generator, self.critic = MultiscaleNet(len(names), **network), MultiscaleDiscriminator(**critic)
+        self.least = smallest_side(self.critic.critics[0].layers, len(self.critic.critics))
+        self.networks = {"generator": self.generator, "critic": self.critic}
+        self.optimizers = {
+            "generator": torch.optim.Adam(self.generator.parameters(), rate),
+            "critic": torch.optim.Adam(self.critic.parameters(), critic_rate, betas=(0.5, 0.999)),
+        }
+        self.average, self.gate = Average(self.generator, decay), Gate(0.0, gate)
+        self.kept = {"average": self.average, "gate": self.gate}
+        self.form, self.warmup, self.views = choose("form", form, FORMS), check_count("warmup", warmup, 0), {}
+
+    def step(self, index: int, batches: list, training: Training) -> dict[str, torch.Tensor]:
+        """One change of the generator, and one of the critic if its turn has come."""
+        sums: dict[str, torch.Tensor] = {}
+        playing = index >= self.warmup and bool(self.weights["adversarial"] or self.weights["matching"])
+        outputs = []
+        with training.update("generator") as backward:
+            for (batch, paintings), drawn in zip(batches, training.draw(len(self.info["styles"]), index), strict=True):
+                photo, guides = to_device(batch, training.device)
+                real = paintings.images.to(training.device)
+                blend = torch.nn.functional.one_hot(drawn, len(self.info["styles"])).float()
+                pictures = training.wrapped["generator"].forward_all(photo, blend)
+                total, terms = self.fine(pictures[-1], photo, blend, guides)
+                total = total + DRAFT * self._draft(pictures[0], photo, blend, guides)
+                if playing:
+                    total, terms = self._play(pictures[-1], real, total, terms)
+                backward(total)
+                add(sums, {"total": total, **terms}, len(batches))
+                outputs.append((photo, real, pictures[-1].detach()))
+                self.views = {"photo": photo[:1], "picture": pictures[-1][:1].detach(), "draft": pictures[0][:1].detach()}
+        self.average.update(self.generator)
+        return sums | self._criticise(outputs, training, learns=playing)
+
+    def _draft(self, draft, photo, blend, guides):
+        while photo.shape[-1] > draft.shape[-1]:
+            photo, guides = shrink(photo), None if guides is None else shrink(guides)
+        return self.coarse(draft, photo, blend, guides)[0]
+
+    def _play(self, picture, real, total, terms):
+        """The generator's part of the game; the critic's weights are left alone."""
+        self.critic.requires_grad_(False)
+        judged = self.critic(picture)
+        terms = terms | {"adversarial": generator_loss([logits for logits, _ in judged], self.form)}
+        if self.weights["matching"]:
+            with torch.no_grad():
+                seen = [features for _, features in self.critic(real)]
+            terms["matching"] = feature_matching([features for _, features in judged], seen)
+        self.critic.requires_grad_(True)
+        return total + sum(self.weights[name] * terms[name] for name in WEIGHTS if name in terms), terms
+
+    def _criticise(self, outputs, training, learns: bool) -> dict[str, torch.Tensor]:
+        """The critic's loss and accuracy on these pictures; it learns from them if the gate lets it."""
+        if not learns:
+            return {}
+        if self.gate.train_discriminator:
+            with training.update("critic") as backward:
+                sums = self._judge(training.wrapped["critic"], outputs, backward)
+        else:
+            with torch.no_grad():
+                sums = self._judge(self.critic, outputs, lambda total: None)
+        self.gate.update(float(training.fabric.all_reduce(sums["accuracy"], reduce_op="mean")))
+        return sums
+
+    def _judge(self, critic, outputs, backward) -> dict[str, torch.Tensor]:
+        """Real are the paintings; what must not pass for real: made pictures, and photos and edge-smoothed paintings."""
+        sums: dict[str, torch.Tensor] = {}
+        for photo, real, made in outputs:
+            count = len(real)
+            logits = [scale for scale, _ in critic(torch.cat([real, made, photo, edge_smoothed(real)]))]
+            right, wrong, others = ([x[a:b] for x in logits] for a, b in ((0, count), (count, 2 * count), (2 * count, None)))
+            loss = discriminator_loss(right, wrong, self.form) + 0.5 * discriminator_loss(right, others, self.form)
+            backward(loss)
+            share = torch.tensor(accuracy(right, wrong, self.form), device=loss.device)
+            add(sums, {"critic": loss, "accuracy": share}, len(outputs))
+            self.views["judgement"] = logits[0][count : count + 1].detach().sigmoid()
+        return sums

@@ -1,0 +1,73 @@
+"""From the names of a system and two sets of pictures to a Training made ready."""
+
+from pathlib import Path
+
+import torch
+
+from nstlab.data import Coco, Files, Folder, Samples, open_pictures
+from nstlab.errors import SettingError, choose
+from nstlab.guidance.saliency import saliency
+from nstlab.parallel import own_device
+from nstlab.systems import TRAINED
+from nstlab.systems.scene import name
+from nstlab.train import Training
+
+GUIDES = ("saliency", "none")
+
+
+def training(
+    system: str, content="samples", style="samples", *, real=None, annotations=None, guides="saliency", seed: int = 0,
+    folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None, style_scale: float = 1.0,
+    k: float = 8.0, rate: float = 1e-3, network: dict | None = None, task: dict | None = None, **options,
+) -> Training:  # fmt: skip
+    """A training of `system` ("johnson", "conditional" or "multiscale_gan") made ready: iterate it.
+
+    `content` are the photos and `style` the paintings to learn: folders, files, sample names, or "samples". `real` are the
+    paintings that critics take for real (those of `style` if None). `guides` say what is kept: "saliency", "none", or a
+    function from image to map; with `annotations`, an instances file of MS-COCO, the photos' own outlines go before it.
+    `encoder` is a name, or an encoder. `weights`, `style_scale` and `k` are those of PerceptualObjective, `rate` the learning
+    rate, `network` the options of the network, `task` further ones of the system's task, such as {"warmup": 20}; `options`
+    are those of Training. Raises NstlabError.
+    """
+    method = TRAINED[choose("trainable system", system, TRAINED)]
+    photos = Coco(content, annotations) if annotations else open_pictures(content, "photo")
+    paintings, note = _paintings(system, style, method.STYLES)
+    critics = (open_pictures(real, "painting") if real else paintings) if system == "multiscale_gan" else None
+    pictures = [paintings.load(number) for number in range(len(paintings))]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        learned = method.task(
+            (_style_names(paintings), pictures), encoder=encoder, device=own_device(device), weights=weights, rate=rate,
+            style_scale=style_scale, k=k, network=network, **(task or {}),
+        )  # fmt: skip
+    find = guides if callable(guides) else {"saliency": _saliency, "none": None}[choose("guides", guides, GUIDES)]
+    source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": name(encoder)}
+    source = {key: value and str(value) for key, value in source.items()}
+    source["guides"] = guides.__qualname__ if callable(guides) else guides
+    made = Training(learned, photos, critics, seed=seed, guides=find, folder=folder, device=device, source=source, **options)
+    made.notes += [note] if note else []
+    return made
+
+
+def _saliency(image: torch.Tensor) -> torch.Tensor:
+    return saliency(image).map
+
+
+def _paintings(system: str, style, most: int | None):
+    """The set of paintings to learn, at most so many, and a note if some were left out. Raises SettingError, ImageError."""
+    found = open_pictures(style, "painting")
+    if not most or len(found) <= most:
+        return found, None
+    said = f"{system} learns one painting, and {style} holds {len(found)}"
+    if not isinstance(found, (Samples, Folder)):
+        raise SettingError(f"{said}: name one of them")
+    return Files(found.names[:1], found.paths[:1]), f"{said}: it learns {found.names[0]}; name another file to choose"
+
+
+def _style_names(paintings) -> list[str]:
+    """What each painting is called: its file name without ending. Raises SettingError where two are called the same."""
+    names = [Path(path).name.rsplit(".", 1)[0] for path in paintings.names]
+    for called in names:
+        if names.count(called) > 1:
+            raise SettingError(f"two paintings are called {called}: rename one, as styles go by these names")
+    return names
