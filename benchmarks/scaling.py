@@ -1,9 +1,9 @@
 """How seconds and memory of one evaluation grow with the picture, from 128 to 2048 px, and how near it is to the limit.
 
-An evaluation is loss and gradient of the Gatys objective, on one thread unless --threads says more. The limit is what its convolutions alone take in the same run:
-forward and backward to the input, on tensors of the same shapes, type and layout, with nothing between them. Each size has
-a process of its own, so that the peak memory is its own. `nonlinearity` is the largest deviation of the seconds a pixel from
-those at 512 px, over the sizes from 256 px on.
+An evaluation is loss and gradient of the Gatys objective, on one thread unless --threads says more. The limit is what its
+convolutions alone take in the same run: forward and backward to the input, on tensors of the same shapes, type and layout,
+with nothing between them. Each size has a process of its own, so that the peak memory is its own. `nonlinearity` is the
+largest deviation of the seconds a pixel from those at 512 px, over the sizes from 256 px on.
 """
 
 import argparse

@@ -11,10 +11,11 @@ from nstlab import images, plots
 from nstlab.errors import SettingError
 from nstlab.notebook import headless
 from nstlab.panels import parts
+from nstlab.panels.curves import loss_curves
 from nstlab.panels.runner import Runner
+from nstlab.panels.weights import WeightSliders
 from nstlab.systems import Run
 
-OFF = -2.0  # the left end of a slider, as a power of ten: there the weight is 0
 HEIGHT = 2.2  # of a picture, in inches
 INTERVAL = 0.5  # seconds between two drawings, at least
 
@@ -29,7 +30,6 @@ class LossMixer(parts.Panel):
     def __init__(self, run: Run | Callable[[], Run]):
         self._make = run if callable(run) else lambda: run
         self.run = self._make()
-        self._base = dict(self.run.objective.weights)
         self._changes: list[int] = []  # the steps at which a weight changed
         self._drawing = threading.Lock()  # the run's thread and the kernel's both draw
         self.runner = Runner(self._steps, self._refresh, interval=INTERVAL)
@@ -39,17 +39,16 @@ class LossMixer(parts.Panel):
         self.reset_button = parts.button("Reset", "refresh", "nst-mixer-reset", self.reset)
         self.reset_button.tooltip = "Back to the start picture; the weights stay as they are"
         self.label = parts.label("nst-mixer-label")
-        self.sliders = {name: self._slider(name, number) for number, name in enumerate(self._base)}
-        self.readouts = {name: parts.label(f"nst-mixer-weight-{name}") for name in self._base}
+        dials = WeightSliders(dict(self.run.objective.weights), "nst-mixer", self._weigh)
+        self.weights, self.sliders, self.readouts = dials.weights, dials.sliders, dials.readouts
         self.photo = parts.view("nst-mixer-photo")
         self.picture = parts.view("nst-mixer-picture")
         self.curves = parts.view("nst-mixer-curves")
 
         wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
         buttons = widgets.Box([self.start_button, self.pause_button, self.reset_button, self.label], layout=wrap)
-        rows = [widgets.Box([self.sliders[name], self.readouts[name]], layout=wrap) for name in self._base]
         views = widgets.Box([self.photo, self.picture, self.curves], layout=wrap)
-        super().__init__([buttons, *rows, views])
+        super().__init__([buttons, dials, views])
 
         content = getattr(self.run.objective.losses.get("content"), "content", self.run.start)
         parts.put(self.photo, plots.show(self._finished(content), "photo", height=HEIGHT))
@@ -96,31 +95,6 @@ class LossMixer(parts.Panel):
             self.runner.start().wait()
         return self
 
-    def weights(self) -> dict[str, float]:
-        """The weights that the sliders stand for."""
-        return {name: base * self._factor(name) for name, base in self._base.items()}
-
-    def _factor(self, name: str) -> float:
-        value = self.sliders[name].value
-        return 0.0 if value <= 10**OFF * 1.001 else value
-
-    def _slider(self, name: str, number: int) -> widgets.FloatLogSlider:
-        base = self._base[name]
-        slider = widgets.FloatLogSlider(
-            value=1.0 if base else 10**OFF,
-            min=OFF,
-            max=-OFF,
-            step=0.1,
-            description=name,
-            readout=False,
-            layout=widgets.Layout(width="320px", max_width="95%"),
-        )
-        self._base[name] = base or 1.0  # a loss that starts switched off can be turned up
-        slider.style.handle_color = plots.COLORS[number % len(plots.COLORS)]
-        slider.style.description_width = "90px"
-        slider.observe(lambda _: self._weigh(), names="value")
-        return slider.add_class(f"nst-mixer-slider-{name}")
-
     def _steps(self):
         """The run's steps. Weights change between two of them only: half-way, a step would compare unlike totals."""
         run = self.run
@@ -133,10 +107,7 @@ class LossMixer(parts.Panel):
                 self._changes.append(step.index)
 
     def _weigh(self) -> None:
-        """Say which weights the sliders stand for, and hand them to the run if it is not at work."""
-        for name, weight in self.weights().items():
-            factor = self._factor(name)
-            self.readouts[name].value = f"{factor:.2g} times, weight {weight:.3g}" if factor else "off"
+        """Hand the weights of the sliders to the run if it is not at work."""
         if not self.runner.alive:
             self.run.objective.weights.update(self.weights())
 
@@ -150,7 +121,7 @@ class LossMixer(parts.Panel):
             history = list(self.run.history)
             step = history[-1]["index"] if history else 0
             parts.put(self.picture, plots.show(self._image(), f"step {step}" if history else "the start", height=HEIGHT))
-            parts.put(self.curves, self._plot(history))
+            parts.put(self.curves, loss_curves(history, self.sliders, self._changes))
             runner.interval = max(INTERVAL, 5 * (time.monotonic() - began))  # most of the time is for the run
 
     def _image(self):
@@ -177,20 +148,3 @@ class LossMixer(parts.Panel):
         self.pause_button.disabled = state not in ("running", "paused")
         self.pause_button.description = "Go on" if state == "paused" else "Pause"
         self.pause_button.icon = "play" if state == "paused" else "pause"
-
-    def _plot(self, history: list[dict]) -> plots.Picture:
-        """Each loss without its weight, in the colour of its slider; a grey line where a weight changed."""
-        fig = plots.new_figure(3.6, HEIGHT + 0.25)
-        ax = fig.subplots()
-        for number, name in enumerate(self._base):
-            points = [(row["index"], row[name]) for row in history if row[name] > 0]
-            steps, values = zip(*points, strict=True) if points else ((), ())
-            ax.plot(steps, values, label=name, color=plots.COLORS[number % len(plots.COLORS)], lw=1.6)
-        for step in self._changes:
-            ax.axvline(step, color="0.7", lw=0.8, zorder=0)
-        ax.set_yscale("log")
-        ax.set_xlim(0, max(10, history[-1]["index"] if history else 0))
-        ax.set(xlabel="step", ylabel="loss before its weight")
-        ax.legend(fontsize=7, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, columnspacing=1)
-        plots.tidy(ax)
-        return plots.render(fig, "loss curves")

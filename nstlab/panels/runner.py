@@ -36,18 +36,26 @@ class Runner:
                 return self
         return self.resume()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop and has not yet done so."""
+        return self.state in ("running", "paused") and self._stop.is_set()
+
     def pause(self) -> None:
-        if self.state == "running":
-            self.state = "paused"
-            self._go.clear()
-            self._tell(force=True)
+        self._turn("running", "paused", self._go.clear)
 
     def resume(self) -> "Runner":
-        if self.state == "paused":
-            self.state = "running"
-            self._go.set()
-            self._tell(force=True)
+        self._turn("paused", "running", self._go.set)
         return self
+
+    def _turn(self, before: str, after: str, act: Callable[[], None]) -> None:
+        """From one state to another, if the run has not ended meanwhile."""
+        with self._lock:
+            if self.state != before or self._stop.is_set():
+                return
+            self.state = after
+            act()
+        self._tell(force=True)
 
     def stop(self) -> None:
         """Ask the run to end after the step it is in."""
@@ -69,21 +77,25 @@ class Runner:
             self._thread.join()
 
     def _loop(self) -> None:
-        steps = None
+        error = None
         try:
-            steps = iter(self.make_steps())
+            self._iterate(iter(self.make_steps()))
+        except Exception as found:  # shown by the panel, raised by wait()
+            error = found
+        with self._lock:
+            self.error, self.state = error, "failed" if error else "stopped" if self._stop.is_set() else "done"
+        self._tell(force=True)
+
+    def _iterate(self, steps) -> None:
+        try:
             for self.last in steps:
-                self._tell()
+                self._tell(force=not self._go.is_set())  # the last one before a pause is what stays to be seen
                 self._go.wait()
                 if self._stop.is_set():
                     break
-            self.state = "stopped" if self._stop.is_set() else "done"
-        except Exception as error:  # shown by the panel, raised by wait()
-            self.error, self.state = error, "failed"
         finally:
             if hasattr(steps, "close"):
-                steps.close()
-            self._tell(force=True)
+                steps.close()  # a checkpoint may be written there, and that may fail too
 
     def _tell(self, force: bool = False) -> None:
         now = time.monotonic()
