@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
-COMMANDS = [line for kind, text in BLOCKS if kind == "bash" for line in text.splitlines() if line and not line.startswith("#")]
+COMMANDS = [text for kind, text in BLOCKS if kind == "bash"]
 SNIPPETS = [text for kind, text in BLOCKS if kind == "python"]
 
 
@@ -19,24 +19,25 @@ def test_there_is_something_to_run():
     assert len(COMMANDS) >= 5 and SNIPPETS
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_command(command, tmp_path):
-    words = shlex.split(command, comments=True)
-    if words[0] == "git" or words[:2] == ["cd", "nstlab"]:
-        return  # how one gets here
-    if words[:2] == ["python", "run.py"]:
-        listed = subprocess.run([sys.executable, ROOT / "run.py"], capture_output=True, text=True)
-        assert words[2] in listed.stderr and f"def {words[2]}(" in (ROOT / "run.py").read_text()
-        return  # running it is what continuous integration does
-    if words[0] == "python":
-        words[0] = sys.executable
-        words[1] = str(ROOT / words[1])
-    else:
-        words[0] = str(Path(sys.executable).with_name(words[0]))
-    if words[0].endswith("papermill"):
-        words[1] = str(ROOT / words[1])
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
+@pytest.mark.parametrize("block", COMMANDS)
+def test_commands(block, tmp_path):
+    """The commands of a block one after the other, in one folder."""
+    for command in block.splitlines():
+        words = shlex.split(command, comments=True)
+        if not words or words[0] == "git" or words[:2] == ["cd", "nstlab"]:
+            continue  # how one gets here
+        if words[:2] == ["python", "run.py"]:
+            listed = subprocess.run([sys.executable, ROOT / "run.py"], capture_output=True, text=True)
+            assert words[2] in listed.stderr and f"def {words[2]}(" in (ROOT / "run.py").read_text()
+            continue  # running it is what continuous integration does
+        if words[0] == "python":
+            words[:2] = [sys.executable, str(ROOT / words[1])]
+        else:
+            words[0] = str(Path(sys.executable).with_name(words[0]))
+        if words[0].endswith("papermill"):
+            words[1] = str(ROOT / words[1])
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)
