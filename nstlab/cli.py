@@ -1,6 +1,5 @@
 """The `nstlab` command. Whatever goes wrong is one sentence on stderr and exit code 2."""
 
-import inspect
 import platform
 import sys
 import warnings
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nstlab import cli_training
+from nstlab import cli_sweep, cli_training
 from nstlab.errors import DivergedError, NstlabError, SettingError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__.split(".")[0] + ".")
@@ -18,6 +17,8 @@ weights_app = typer.Typer(rich_markup_mode=None, help="Pretrained files: which t
 app.add_typer(weights_app, name="weights")
 app.command()(cli_training.train)
 app.command()(cli_training.slim)
+app.command()(cli_sweep.sweep)
+app.command()(cli_sweep.recipe)
 
 
 @app.command()
@@ -57,7 +58,7 @@ def stylize(
 ):
     """Paint a photo like a painting. Ctrl-C stops early and keeps the picture so far."""
     from nstlab import images
-    from nstlab.systems import TRAINED, plan
+    from nstlab.systems import plan
 
     images.writable(out)
     options = {
@@ -65,12 +66,9 @@ def stylize(
         "colors": colors, "style_scale": stroke, "optimizer": optimizer, "device": device, "precision": precision,
         "blend": parse_blend(blend), "mix": mix, "masks": list(mask) or None, "guide": guide, "checkpoint": checkpoint,
     }  # fmt: skip
-    given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
-    renamed = {"style_scale": "stroke", "weights": "weight", "masks": "mask"}
-    kept = (
-        set(inspect.signature(TRAINED[system].plan).parameters) if system in TRAINED else set(options) - {"guide", "checkpoint"}
-    )
-    options = {name: value for name, value in options.items() if name in kept or renamed.get(name, name) in given}
+    asked = {"style_scale": "stroke", "weights": "weight", "masks": "mask"}  # called otherwise on the command line
+    given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}
+    options = {name: value for name, value in options.items() if asked.get(name, name) in given}
     run = plan(content, style, system=system, **options)
     for note in run.notes:
         print(f"note: {note}", file=sys.stderr)

@@ -77,6 +77,23 @@ def with_chroma(image: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
     return from_oklab(torch.cat([to_oklab(image)[:, :1], to_oklab(colors)[:, 1:]], 1))
 
 
+KEPT = ("style", "luminance", "oklab", "only")
+
+
+def keep_colors(image: torch.Tensor, photo: torch.Tensor, colors: str) -> torch.Tensor:
+    """The painted image with the colours asked for, one of KEPT.
+
+    "style": its own. "luminance": the photo's chroma under the painted brightness, "oklab" the same in OkLab. "only": the
+    photo's lightness with the painted chroma. Raises SettingError.
+    """
+    choose("colors", colors, KEPT)
+    if colors == "luminance":
+        return with_luminance(photo, luminance(image))
+    if colors == "style":
+        return image
+    return with_chroma(image, photo) if colors == "oklab" else with_chroma(photo, image)
+
+
 def _inverse(matrix):
     return torch.linalg.inv(torch.tensor(matrix, dtype=torch.float64)).tolist()
 

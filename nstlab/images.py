@@ -108,6 +108,24 @@ def check(image: torch.Tensor) -> torch.Tensor:
     return image.float()
 
 
+def check_map(values: torch.Tensor, name: str = "the map") -> torch.Tensor:
+    """The tensor as a map (N, 1, H, W) in float32, or a SettingError that says how it breaks the contract."""
+    if not isinstance(values, torch.Tensor) or values.ndim != 4 or values.shape[1] != 1 or 0 in values.shape:
+        shape = tuple(values.shape) if hasattr(values, "shape") else type(values).__name__
+        raise SettingError(f"{name} is a tensor (N, 1, H, W), not {shape}")
+    values = values.detach().float()
+    if not torch.isfinite(values).all():
+        raise SettingError(f"{name} holds values that are not numbers: mend them, all lie in [0, 1]")
+    low, high = values.min().item(), values.max().item()
+    if low < -1e-4 or high > 1 + 1e-4:
+        raise SettingError(f"{name} has values from {low:.3g} to {high:.3g}: scale them to [0, 1] first{_advice(low, high)}")
+    return values.clamp(0, 1)
+
+
+def _advice(low: float, high: float) -> str:
+    return ", dividing by 255" if low >= 0 and 2 <= high <= 255 else ""
+
+
 def to_pil(image: torch.Tensor) -> Image.Image:
     """PIL image (8-bit RGB) of an image (1, 3, H, W) or of a map (1, 1, H, W); values outside [0, 1] are clipped."""
     if image.ndim != 4 or image.shape[0] != 1 or image.shape[1] not in (1, 3):

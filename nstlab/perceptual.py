@@ -11,7 +11,7 @@ from nstlab import images
 from nstlab.color import luminance
 from nstlab.errors import SettingError, check_weight, choose
 from nstlab.losses.edge import one_sided_edge_loss
-from nstlab.losses.region import FEWEST, guided_gram
+from nstlab.losses.region import FEWEST, INSIDE_LAYERS, guided_gram
 from nstlab.losses.saliency import at_size, mean_one_weights, weighted_content_loss
 from nstlab.losses.smoothness import total_variation
 from nstlab.losses.structure import ssim_map
@@ -19,7 +19,6 @@ from nstlab.losses.style import STYLE_LAYERS
 from nstlab.stats import gram, single
 
 CONTENT_LAYER, SEMANTIC_LAYER = "relu4_2", "relu3_1"
-INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 WEIGHTS = {"content": 1.0, "style": 30.0, "smoothness": 20.0, "inside": 3.0, "structure": 4.0, "semantic": 1.5, "edges": 120.0}
 GUIDED = ("inside", "structure", "semantic")  # terms of which nothing is left without a guide
 
@@ -96,7 +95,7 @@ class PerceptualObjective:
             kept = kept[guides.mean((1, 2, 3)) > FEWEST]
         numbers = blend[kept].any(0).nonzero().flatten().tolist()  # paintings that any of the pictures has a share of
         for layer in layers if numbers else ():
-            found = features[layer][kept]
+            found = features[layer] if len(kept) == len(blend) else features[layer][kept]
             grams = gram(found) if guides is None else guided_gram(found, at_size(guides[kept], found.shape[-2:]))
             for number in numbers:
                 target = self.targets[number][layer]

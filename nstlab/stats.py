@@ -21,21 +21,21 @@ def product(rows: torch.Tensor) -> torch.Tensor:
     """R^T R of each item of (N, places, C), as (N, C, C) in float32 or better."""
     if len(rows) == 1:
         return single(_Product.apply(rows.squeeze(0)).unsqueeze(0))
-    return single(torch.bmm(rows.transpose(1, 2), rows))
+    return single(_Product.apply(rows))
 
 
 class _Product(torch.autograd.Function):
-    """R^T R of a matrix R (places, C). Its gradient R (g + g^T) is one product; autograd, seeing R twice, makes two."""
+    """R^T R of R (..., places, C). Its gradient R (g + g^T) is one product; autograd, seeing R twice, makes two."""
 
     @staticmethod
     def forward(ctx, rows):
         ctx.save_for_backward(rows)
-        return rows.t() @ rows
+        return rows.mT @ rows
 
     @staticmethod
     def backward(ctx, gradient):
         (rows,) = ctx.saved_tensors
-        return rows @ (gradient + gradient.t())
+        return rows @ (gradient + gradient.mT)
 
 
 def single(tensor: torch.Tensor) -> torch.Tensor:

@@ -34,8 +34,11 @@ def test_the_one_before_is_kept(tmp_path):
 
 
 def test_without_links_it_is_copied(tmp_path, monkeypatch):
+    copied, copy = [], checkpoints.shutil.copyfile
     monkeypatch.setattr(checkpoints.os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
+    monkeypatch.setattr(checkpoints.shutil, "copyfile", lambda *paths: copied.append(paths) or copy(*paths))
     test_the_one_before_is_kept(tmp_path)
+    assert len(copied) == 2
 
 
 def test_a_full_disk_leaves_the_old_ones_whole(tmp_path):

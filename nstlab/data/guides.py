@@ -64,11 +64,8 @@ class Guides:
 
 
 def checked(values, name: str) -> torch.Tensor:
-    """The tensor as a map (1, 1, H, W) on the CPU, or a SettingError that says how it breaks the contract."""
-    if not isinstance(values, torch.Tensor) or values.ndim != 4 or values.shape[:2] != (1, 1) or 0 in values.shape:
-        shape = tuple(values.shape) if hasattr(values, "shape") else type(values).__name__
-        raise SettingError(f"the guide of {name} is a map (1, 1, H, W), not {shape}")
-    values = values.detach().float().cpu()
-    if not (values.min() >= -1e-4 and values.max() <= 1 + 1e-4):  # fails for NaN, too
-        raise SettingError(f"the guide of {name} has values outside [0, 1]: scale them first")
-    return values.clamp(0, 1)
+    """The tensor as one map (1, 1, H, W) on the CPU, or a SettingError that says how it breaks the contract."""
+    values = images.check_map(values, f"the guide of {name}")
+    if len(values) != 1:
+        raise SettingError(f"the guide of {name} is one map (1, 1, H, W), not {len(values)} of them")
+    return values.cpu()

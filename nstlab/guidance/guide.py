@@ -24,7 +24,7 @@ class Guide:
     note: str = ""
 
     def __post_init__(self):
-        object.__setattr__(self, "map", check_map(self.map))
+        object.__setattr__(self, "map", images.check_map(self.map))
 
     @property
     def uniform(self) -> bool:
@@ -44,24 +44,6 @@ class Guide:
         return f"Guide({self.method}, {width} x {height}{', ' + self.note if self.note else ''})"
 
 
-def check_map(values: torch.Tensor, name: str = "the map") -> torch.Tensor:
-    """The tensor as a map (N, 1, H, W) in float32, or a SettingError that says how it breaks the contract."""
-    if not isinstance(values, torch.Tensor) or values.ndim != 4 or values.shape[1] != 1 or 0 in values.shape:
-        shape = tuple(values.shape) if hasattr(values, "shape") else type(values).__name__
-        raise SettingError(f"{name} is a tensor (N, 1, H, W), not {shape}")
-    values = values.detach().float()
-    if not torch.isfinite(values).all():
-        raise SettingError(f"{name} holds values that are not numbers: mend them, all lie in [0, 1]")
-    low, high = values.min().item(), values.max().item()
-    if low < -1e-4 or high > 1 + 1e-4:
-        raise SettingError(f"{name} has values from {low:.3g} to {high:.3g}: scale them to [0, 1] first{_advice(low, high)}")
-    return values.clamp(0, 1)
-
-
-def _advice(low: float, high: float) -> str:
-    return ", dividing by 255" if low >= 0 and 2 <= high <= 255 else ""
-
-
 def load_map(source, size: tuple[int, int] | None = None, name: str = "the map") -> Guide:
     """A map of the user's own, as a Guide fitted to `size` (H, W).
 
@@ -70,7 +52,7 @@ def load_map(source, size: tuple[int, int] | None = None, name: str = "the map")
     pictures of 8 or 16 bits are scaled. Raises ImageError or SettingError.
     """
     values, method, note = _read(source, name)
-    values = check_map(values, name)
+    values = images.check_map(values, name)
     notes = [note] if note else []
     if size is not None and tuple(values.shape[-2:]) != tuple(size):
         height, width = values.shape[-2:]

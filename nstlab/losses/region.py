@@ -10,6 +10,7 @@ from nstlab.losses.saliency import at_size
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.stats import gram, places_first, product
 
+INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")  # deeper statistics would ask for whole stars inside a face
 FEWEST = 1e-3  # share of the picture; a region smaller than this has no statistics worth matching
 
 

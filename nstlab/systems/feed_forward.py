@@ -25,7 +25,6 @@ from nstlab.train import Task, Training
 
 SHIPPED = Path(__file__).parent.parent / "trained"
 BUILDERS = {"StyleNet": StyleNet, "MultiscaleNet": MultiscaleNet}
-COLORS = ("style", "luminance", "oklab")
 
 
 @dataclass
@@ -181,10 +180,7 @@ class Pass:
 
     def made(self, image: torch.Tensor) -> Result:
         """The result that a painted image amounts to, with the colours asked for."""
-        if self.colors == "luminance":
-            image = color.with_luminance(self.photo, color.luminance(image))
-        elif self.colors == "oklab":
-            image = color.with_chroma(image, self.photo)
+        image = color.keep_colors(image, self.photo, self.colors)
         return Result(image.clamp(0, 1), list(self.history), dict(self.settings), list(self.notes))
 
     def finish(self) -> Result:
@@ -197,7 +193,7 @@ class Pass:
 def one_pass(system: str, content, styles, *, size=512, checkpoint=None, blend=None, colors="style", device="auto",
              precision="auto") -> Pass:  # fmt: skip
     """Make a pass ready. `styles` are names of those that the network learned (none: its first), mixed by `blend`."""
-    choose("colors", colors, COLORS)
+    choose("colors", colors, color.KEPT)
     photo = images.load(content, check_count("size", size))
     painter = load_painter(system, checkpoint, device, precision)
     shares = painter.blend(styles, blend)

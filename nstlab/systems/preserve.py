@@ -20,6 +20,7 @@ from nstlab.guidance.saliency import saliency
 from nstlab.guidance.segments import segments
 from nstlab.losses import SmoothnessLoss
 from nstlab.losses.edge import OutlineLoss
+from nstlab.losses.region import INSIDE_LAYERS
 from nstlab.losses.saliency import SaliencyContentLoss
 from nstlab.losses.semantic import SemanticLoss
 from nstlab.losses.structure import StructureLoss
@@ -28,7 +29,6 @@ from nstlab.systems.run import Run
 from nstlab.systems.scene import name, scene, weight_factors
 
 DEFAULTS = {**gatys.DEFAULTS, "inside": 6.0, "structure": 4.0, "semantic": 1.5, "edges": 120.0}
-INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")  # deeper statistics would ask for whole stars inside a face
 PROTECTED = 0.5  # mean of the guide in a region from which on the region is protected
 
 

@@ -21,7 +21,7 @@ from nstlab.systems.run import Run
 BASE, BYTES_A_PIXEL = 600e6, 1500  # of memory for a run in bf16 (fp32: twice as much a pixel), measured at 512 and 1024 px
 POCKET = "painted with the pocket encoder, which only approximates VGG-19"
 STARTS = ("content", "noise", "style")
-COLORS = ("style", "luminance", "oklab", "match", "match-pca", "match-cholesky", "only")
+COLORS = (*color.KEPT, "match", "match-pca", "match-cholesky")
 
 
 @dataclass
@@ -120,18 +120,14 @@ def _check_memory(shape: tuple[int, int], encoder: Encoder) -> None:
 
 def _recolor(photo, paintings, colors):
     """Photo, paintings, and what to do with the finished picture, for one way of keeping colours."""
-    if colors == "luminance":
-        paintings = [color.match_luminance(painting, photo) for painting in paintings]
-        grey = color.luminance(photo).expand_as(photo)
-        return grey, paintings, lambda image: color.with_luminance(photo, color.luminance(image))
     if colors.startswith("match"):
         form = colors.partition("-")[2] or "monge"
-        paintings = [color.match_colors(painting, photo, form) for painting in paintings]
-    if colors == "oklab":
-        return photo, paintings, lambda image: color.with_chroma(image, photo)
-    if colors == "only":
-        return photo, paintings, lambda image: color.with_chroma(photo, image)
-    return photo, paintings, lambda image: image
+        return photo, [color.match_colors(painting, photo, form) for painting in paintings], lambda image: image
+    finish_image = lambda image: color.keep_colors(image, photo, colors)
+    if colors == "luminance":
+        paintings = [color.match_luminance(painting, photo) for painting in paintings]
+        return color.luminance(photo).expand_as(photo), paintings, finish_image
+    return photo, paintings, finish_image
 
 
 def _start(start, photo, paintings, size, seed):

@@ -105,6 +105,18 @@ def run_all(page):
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
+def narrow_canvases(page, lab, name, canvas):
+    """Open a notebook in a narrow window, run it, and yield (number, canvas) of its two panels, each in view."""
+    page.set_viewport_size({"width": 620, "height": 1100})
+    open_notebook(page, *lab, name)
+    run_all(page)
+    for number in (0, 1):
+        found = page.locator(canvas).nth(number)
+        found.wait_for()
+        found.scroll_into_view_if_needed()
+        yield number, found
+
+
 def within(page, function, argument=None, seconds=20):
     """Evaluate an async JavaScript function of one argument, but not for ever."""
     late = f"new Promise((_, no) => setTimeout(() => no(new Error('no answer in time')), {seconds * 1000}))"

@@ -108,13 +108,7 @@ def test_a_narrow_window(lab, lab_folder, page, tmp_path):
         "MapPainter('two-dogs')",
         "MapPainter('astronaut', size=600)",
     )
-    page.set_viewport_size({"width": 620, "height": 1100})
-    tools.open_notebook(page, *lab, "narrow.ipynb")
-    tools.run_all(page)
-    for number in (0, 1):
-        canvas = page.locator(CANVAS).nth(number)
-        canvas.wait_for()
-        canvas.scroll_into_view_if_needed()
+    for number, canvas in tools.narrow_canvases(page, lab, "narrow.ipynb", CANVAS):
         drag(page, (0.25, 0.25), (0.5, 0.5), number=number)
         tools.until(lambda canvas=canvas: canvas.evaluate(ALPHA)["middle"] > 100, what="paint where the mouse points")
         assert canvas.evaluate(ALPHA)["corner"] == 0

@@ -116,13 +116,7 @@ def test_a_narrow_window(lab, lab_folder, page, tmp_path):
         MAKE,
         MAKE.replace("'cat'", "'astronaut'"),
     )
-    page.set_viewport_size({"width": 620, "height": 1100})
-    tools.open_notebook(page, *lab, "narrow_triangle.ipynb")
-    tools.run_all(page)
-    for number in (0, 1):
-        canvas = page.locator(CANVAS).nth(number)
-        canvas.wait_for()
-        canvas.scroll_into_view_if_needed()
+    for number, _ in tools.narrow_canvases(page, lab, "narrow_triangle.ipynb", CANVAS):
         click(page, RIGHT, number)
         tools.until(lambda number=number: marked(page, RIGHT, number), what="the point where the mouse clicks")
         page.screenshot(path=tmp_path / f"triangle_narrow_{number}.png")
