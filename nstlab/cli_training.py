@@ -37,6 +37,7 @@ def train(
     workers: Annotated[int, typer.Option(help="Processes that prepare pictures.")] = 0,
     progressive: Annotated[bool, typer.Option("--progressive", help="The first half of the steps at half the size.")] = False,
     precision: Annotated[str, typer.Option(help="fp32, or bf16 (mixed).")] = "fp32",
+    warmup: Annotated[int | None, typer.Option(help="multiscale_gan: steps before the critic joins.  [default: 100]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's logs too.")] = False,
 ):
@@ -44,12 +45,14 @@ def train(
     from nstlab.cli import parse_weights
     from nstlab.systems.training import training
 
+    if warmup is not None and system != "multiscale_gan":
+        raise SettingError(f"--warmup {warmup}: {system} has no critic to wait for; leave it out")
     styles = list(style) if len(style) > 1 else style[0]
     made = training(
         system, content, styles, real=real, annotations=annotations, guides=guides, seed=seed, folder=out, device=device,
         encoder=encoder, weights=parse_weights(weight), rate=rate, style_scale=style_scale, steps=steps, size=size, batch=batch,
         accumulate=accumulate, workers=workers, progressive=progressive, save_every=save_every, resume=resume,
-        precision=precision, tensorboard=tensorboard,
+        precision=precision, tensorboard=tensorboard, task=None if warmup is None else {"warmup": warmup},
     )  # fmt: skip
     talks = made.rank == 0
     for note in made.notes if talks else ():

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from nstlab import images
+from nstlab.devices import free_memory
 from nstlab.errors import DivergedError, SettingError, check_count, choose
 
 OPTIMIZERS = ("lbfgs", "adam")
@@ -48,17 +49,22 @@ def optimize(objective, start, steps: int = 100, *, optimizer="lbfgs", schedule=
     if lr is not None and not lr > 0:
         raise SettingError(f"step size {lr}: give a number over 0")
     start = images.check(start).to(objective.encoder.device)
-    shape = tuple(start.shape[-2:])
-    schedule = schedule or [(max(shape), check_count("steps", steps, least=0))]
-    method = _lbfgs if optimizer == "lbfgs" else _adam
-    index, image = 0, None
+    schedule = schedule or [(max(start.shape[-2:]), check_count("steps", steps, least=0))]
+    try:
+        yield from _scales(objective, start, schedule, _lbfgs if optimizer == "lbfgs" else _adam, lr or 0.02, bounded)
+    finally:
+        free_memory()
+
+
+def _scales(objective, start, schedule, method, lr, bounded) -> Iterator[Step]:
+    shape, index, image = tuple(start.shape[-2:]), 0, None
     for level, (scale, count) in enumerate(schedule):
         size = images.fit(shape, scale)
         image = images.resize(start, size).contiguous() if image is None else _enlarged(image, start, size)
         if bounded:
             image = image.clamp(0, 1)
         evaluate = _Evaluation(objective, index)
-        run = method(evaluate, image, count, lr or 0.02, bounded)
+        run = method(evaluate, image, count, lr, bounded)
         for number, (picture, total, losses) in enumerate(run):
             image = picture
             if level and number == 0:

@@ -109,6 +109,7 @@ def test_a_loss_that_is_not_a_number(monkeypatch, capsys, tmp_path):
         (("train", "johnson", "--style", "spring", "--weight", "styl=3"), "did you mean style"),
         (("train", "johnson", "--style", "spring", "--annotations", "nothing.json"), "samples: there is no such folder"),
         (("train", "johnson", "--style", "spring", "--precision", "fp8"), "unknown precision"),
+        (("train", "johnson", "--style", "spring", "--warmup", "9"), "johnson has no critic to wait for"),
         (("train", "johnson", "--style", "spring", "--device", "tpu9"), "device 'tpu9' is not available"),
     ],
 )

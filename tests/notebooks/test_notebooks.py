@@ -1,6 +1,8 @@
-"""Every notebook: committed with fresh outputs, and runs with other pictures, sizes and seeds."""
+"""Every notebook: committed with fresh outputs, and runs with other pictures, sizes and seeds, the network cut off."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -11,6 +13,7 @@ from nstlab import notebook
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("[0-9]*.ipynb"))
+OFFLINE = Path(__file__).parent / "offline"
 OTHER = {"content": "cat", "style": "great-wave", "size": 96, "steps": 6, "seed": 1}
 
 
@@ -47,9 +50,18 @@ def test_it_is_built_as_every_notebook(path):
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_it_runs_with_other_parameters(path, tmp_path, monkeypatch):
     monkeypatch.setenv("NSTLAB_HEADLESS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(OFFLINE))
     made, picture = tmp_path / "made.ipynb", tmp_path / "picture.png"
     papermill.execute_notebook(
         path, made, parameters={**OTHER, "out": str(picture)}, kernel_name="python3", progress_bar=False, cwd=FOLDER
     )
     assert notebook.results_of(made)
     assert picture.exists()
+
+
+def test_the_network_is_cut_off(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(OFFLINE))
+    command = [sys.executable, "-c", "import socket; socket.create_connection(('192.0.2.1', 80), 5)"]
+    assert (
+        "the network is cut off: no connection to 192.0.2.1" in subprocess.run(command, capture_output=True, text=True).stderr
+    )
