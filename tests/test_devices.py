@@ -1,5 +1,4 @@
 import platform
-import resource
 
 import psutil
 import pytest
@@ -7,6 +6,7 @@ import torch
 
 from nstlab.devices import free_memory, keep_memory
 
+resource = pytest.importorskip("resource")  # not there on Windows
 MEGABYTES = 64
 
 
