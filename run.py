@@ -1,14 +1,18 @@
-"""One command for everything: `python run.py demo | test [--fast] | lab | notebooks [NAME...]`.
+"""One command for everything: `python run.py demo | test [--fast] | lab | studio | notebooks [NAME...] | figures [NAME...]
+| course --student DIR --teacher DIR`.
 
 Needs Python 3.11 or newer and nothing else: it makes `.venv`, installs into it once, and works in there.
 """
 
+import contextlib
 import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -19,7 +23,8 @@ WORKERS = min(4, os.cpu_count() or 1)  # that share the library tests
 
 
 def main(arguments: list[str]) -> int:
-    commands = {"demo": demo, "test": test, "lab": lab, "notebooks": notebooks}
+    commands = {"demo": demo, "test": test, "lab": lab, "studio": studio, "notebooks": notebooks, "figures": figures}
+    commands["course"] = course
     if not arguments or arguments[0] not in commands:
         print(f"{__doc__.strip()}", file=sys.stderr)
         return 2
@@ -88,48 +93,78 @@ def lab(arguments: list[str]) -> int:
     return call([PYTHON, "-m", "jupyterlab", *first, *arguments], headless=False)
 
 
+def studio(arguments: list[str]) -> int:
+    """Serve the studio, an app in the browser; arguments are Voila's, such as --no-browser or --port=8866."""
+    return call([PYTHON, "-m", "nstlab.panels.serve", "notebooks/20_studio.ipynb", *arguments], headless=False)
+
+
 def notebooks(arguments: list[str]) -> int:
     """Execute the committed notebooks again and normalise them."""
     return call([PYTHON, "-m", "nstlab.notebook", *arguments])
+
+
+def figures(arguments: list[str]) -> int:
+    """Make the pictures in figures/ again, each by its notebook."""
+    return call([PYTHON, "-m", "nstlab.figures", *arguments])
+
+
+def course(arguments: list[str]) -> int:
+    """Build the course out of the notebooks: for students without solutions, for a teacher to mark with nbgrader."""
+    return call([PYTHON, "-m", "nstlab.course", ROOT / "notebooks", *arguments], cwd=Path.cwd())
 
 
 def test(arguments: list[str]) -> int:
     """Style, library tests; then, unless --fast, notebooks under papermill and nbval, and panels in a browser."""
     fast = "--fast" in arguments
     extra = [argument for argument in arguments if argument != "--fast"]
-    pytest = [PYTHON, "-m", "pytest"]
-    nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg"]
-    rooms = [path for path in sorted((ROOT / "tests").glob("test_*.py"))]
-    stages = [
-        ("code style", [PYTHON, "-m", "ruff", "check", "."]),
-        ("code format", [PYTHON, "-m", "ruff", "format", "--check", "."]),
-        ("library", [*pytest, "-n", str(WORKERS), "--dist", "loadfile", *rooms, *extra]),
+    pytest, shared = [PYTHON, "-m", "pytest"], ["-n", str(WORKERS), "--dist", "loadfile"]
+    nbval = [*pytest, "--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg"]
+    rooms, lessons = sorted((ROOT / "tests").glob("test_*.py")), sorted((ROOT / "notebooks").glob("*.ipynb"))
+    stages = [  # (name, commands that run side by side)
+        ("code style", [[PYTHON, "-m", "ruff", "check", "."]]),
+        ("code format", [[PYTHON, "-m", "ruff", "format", "--check", "."]]),
+        ("library", [[*pytest, *shared, *rooms, *extra]]),
     ]
     if not fast:
         stages += [
-            ("README, and notebooks with other parameters", [*pytest, "tests/notebooks", *extra]),
-            ("notebooks, committed outputs", [*pytest, *nbval, "notebooks", *extra]),
-            ("panels in a browser", [*pytest, "tests/browser", *extra]),
+            ("README, and notebooks with other parameters", [[*pytest, *shared, "tests/notebooks", *extra]]),
+            ("notebooks, committed outputs", [[*nbval, *lessons[turn::2], *extra] for turn in (0, 1)]),
+            ("panels in a browser", [[*pytest, "tests/browser", *extra]]),
         ]
     failed = []
-    for name, command in stages:
+    for name, commands in stages:
         print(f"== {name}", flush=True)
         started = time.perf_counter()
-        if call(command, threads=1 if name == "library" else None):
+        if side_by_side(commands, threads=None if name == "panels in a browser" else 1):
             failed.append(name)
         print(f"   {time.perf_counter() - started:.0f} s", flush=True)
     print(f"{len(stages) - len(failed)} passed, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
 
-def call(command: list, cwd: Path = ROOT, headless: bool = True, threads: int | None = None) -> int:
+def side_by_side(commands: list[list], threads: int | None) -> int:
+    """Run commands at once, each with so many threads; print what each said when it is done. Their worst exit status."""
+    if len(commands) == 1:
+        return call(commands[0], threads=threads)
+    with contextlib.ExitStack() as stack:
+        outputs = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in commands]
+        with ThreadPoolExecutor(len(commands)) as pool:
+            codes = list(pool.map(lambda command, output: call(command, threads=threads, output=output), commands, outputs))
+        for output in outputs:
+            output.seek(0)
+            print(output.read(), end="", flush=True)
+    return max(codes)
+
+
+def call(command: list, cwd: Path = ROOT, headless: bool = True, threads: int | None = None, output=None) -> int:
     environment = dict(os.environ, PATH=f"{PYTHON.parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if threads:  # each of several workers takes so many
         environment["OMP_NUM_THREADS"] = str(threads)
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: see nstlab/__init__.py
     if headless:
         environment["NSTLAB_HEADLESS"] = "1"
-    return subprocess.run([str(part) for part in command], cwd=cwd, env=environment).returncode
+    streams = {"stdout": output, "stderr": subprocess.STDOUT} if output else {}
+    return subprocess.run([str(part) for part in command], cwd=cwd, env=environment, **streams).returncode
 
 
 if __name__ == "__main__":

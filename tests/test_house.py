@@ -13,7 +13,21 @@ FLOORS = [
     {"guidance", "losses", "feature_transforms", "networks", "metrics", "probing"},
     {"objective", "optimize", "perceptual", "journal", "parallel", "train"},
     {"systems"},
-    {"plots", "panels", "comparison", "sweep", "cli", "cli_training", "notebook"},
+    {
+        "plots",
+        "panels",
+        "comparison",
+        "rerun",
+        "recipe",
+        "contact",
+        "sweep",
+        "figures",
+        "course",
+        "cli",
+        "cli_training",
+        "cli_sweep",
+        "notebook",
+    },
 ]
 
 

@@ -34,8 +34,7 @@ def test_commands(block, tmp_path):
             words[:2] = [sys.executable, str(ROOT / words[1])]
         else:
             words[0] = str(Path(sys.executable).with_name(words[0]))
-        if words[0].endswith("papermill"):
-            words[1] = str(ROOT / words[1])
+        words = [str(ROOT / word) if word.startswith("notebooks/") else word for word in words]
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
 
