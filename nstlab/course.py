@@ -50,8 +50,8 @@ c.GenerateAssignment.preprocessors = [p for p in GenerateAssignment.preprocessor
 HELLO = """\
 # Neural style transfer: the course
 
-Set up once: Python 3.11 or newer, then nstlab with its notebooks' tools, `pip install "nstlab[lab]"` or, from a copy of its
-repository, `pip install "PATH/TO/nstlab[lab]"`. Start with `jupyter lab 00_start_here.ipynb`.
+Set up once: Python 3.11 or newer, then nstlab with its notebooks' tools from a copy of its repository,
+`pip install "PATH/TO/nstlab[lab]"`. Start with `jupyter lab 00_start_here.ipynb`.
 
 Run a notebook from top to bottom and look at its pictures first. Then its exercises: write where it says `# YOUR CODE HERE`,
 run the cell, and run the check behind it. It says *Right.*, or *Not yet.* and a hint. Change what you like in the other

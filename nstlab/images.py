@@ -167,9 +167,13 @@ def writable(path) -> Path:
 
 
 def metadata(path) -> dict:
-    """What `save` wrote into a picture file; an empty dict if there is nothing."""
-    with Image.open(locate(path)) as picture:
-        text = picture.info.get("nstlab") or picture.getexif().get(0x010E) or "{}"
+    """What `save` wrote into a picture file; an empty dict if there is nothing. Raises ImageError."""
+    path = locate(path)
+    try:
+        with Image.open(path) as picture:
+            text = picture.info.get("nstlab") or picture.getexif().get(0x010E) or "{}"
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        raise ImageError(f"{path} is not a picture that can be read here: name a PNG, JPEG, WEBP or TIFF file") from None
     try:
         return json.loads(text)
     except ValueError:

@@ -122,3 +122,11 @@ def test_preserve_runs_again_from_its_settings(tmp_path, fast_encoder):
     assert torch.equal(remade.image, result.image) and remade.settings == result.settings
     default = plan("coffee", "great-wave", **QUICK, system="preserve", encoder=fast_encoder)
     assert default.settings["guide"] is None and "GrabCut" in " ".join(default.notes)
+
+
+def test_a_run_that_was_stopped_says_so(fast_encoder):
+    run = plan("cat", "great-wave", size=32, steps=4, levels=1, encoder=fast_encoder)
+    steps = iter(run)
+    next(steps), next(steps)
+    assert run.result().notes[-1] == "stopped at step 1 of 4: the settings are those of the whole run"
+    assert not any("stopped" in note for note in run.finish().notes)

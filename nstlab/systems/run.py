@@ -46,6 +46,7 @@ class Run:
     notes: list[str] = field(default_factory=list)
     history: list[dict] = field(default_factory=list)
     last: Step | None = None
+    ended: bool = False
 
     @property
     def steps(self) -> int:
@@ -53,11 +54,12 @@ class Run:
         return sum(count for _, count in self.schedule)
 
     def __iter__(self) -> Iterator[Step]:
-        self.history, self.last = [], None
+        self.history, self.last, self.ended = [], None, False
         for step in optimize(self.objective, self.start, optimizer=self.optimizer, schedule=self.schedule):
             self.last = step
             self.history.append({"index": step.index, "scale": step.scale, "total": step.total, **step.losses})
             yield step
+        self.ended = True
 
     def result(self) -> Result:
         """The picture as it stands, at its full size even if the run was stopped at a coarse scale."""
@@ -68,7 +70,9 @@ class Run:
     def made(self, image: torch.Tensor) -> Result:
         """The result that an iterate (1, 3, H, W) of this run amounts to."""
         image = images.resize(image, self.schedule[-1][0]).cpu()
-        return Result(self.finish_image(image).clamp(0, 1), list(self.history), dict(self.settings), list(self.notes))
+        reached = self.last.index if self.last else 0
+        stopped = [] if self.ended else [f"stopped at step {reached} of {self.steps}: the settings are those of the whole run"]
+        return Result(self.finish_image(image).clamp(0, 1), list(self.history), dict(self.settings), self.notes + stopped)
 
     def finish(self) -> Result:
         """Run to the end and return the result."""
