@@ -21,12 +21,13 @@ from nstlab.encoder import load_encoder
 from nstlab.errors import NstlabError
 from nstlab.guidance import saliency
 from nstlab.losses.style import STYLE_LAYERS
+from nstlab.stats import gram
 from nstlab.systems import plan
 from nstlab.systems.feed_forward import load_painter
 
 STYLES = {"starry-night": 19, "great-wave": 24}  # the peer's numbers
 SIZES, THREADS, OURS = (256, 512, 1024), (1, 2), ("conditional", "multiscale_gan")
-PAINTING_SIZES = (256, 384, 512, 768)
+PAINTING_SIZES = (384, 512, 768)  # long sides at which a painting may be what a picture is like
 
 
 def examples_network() -> torch.nn.Module:
@@ -97,21 +98,34 @@ def pictures(photo: str, style: str, size: int, evaluations: int):
     yield f"gatys, {evaluations}", run.result().image
 
 
+@torch.no_grad()
+def grams(encoder, image) -> dict[str, torch.Tensor]:
+    layers = (*STYLE_LAYERS, *metrics.UNUSED_STYLE_LAYERS)
+    return {layer: gram(features) for layer, features in encoder(image, layers).items() if layer != "image"}
+
+
+def distance(found: dict, paintings: list[dict], layers) -> float:
+    """Gram distance over the painting's energy, mean over layers, from the painting at the size that is nearest."""
+    each = [[float((found[x] - goal[x]).square().mean() / goal[x].square().mean()) for x in layers] for goal in paintings]
+    return min(statistics.mean(parts) for parts in each)
+
+
 def judged(photos, size: int, evaluations: int) -> list[dict]:
     """Rows of distances by photo, painting and painter."""
     rows, encoder = [], load_encoder(device="cpu", precision="fp32")
+    paintings = {style: [grams(encoder, images.load(style, long)) for long in PAINTING_SIZES] for style in STYLES}
     for photo in photos:
         image = images.load(photo, size)
         guide = saliency(image).map
         for style in STYLES:
-            paintings = [images.load(style, long) for long in PAINTING_SIZES]
             for name, picture in pictures(photo, style, size, evaluations):
-                distance = lambda layers: min(metrics.style_distance(encoder, picture, each, layers) for each in paintings)  # noqa: B023
-                row = {"photo": photo, "style": style, "what": name, "style_distance": distance(STYLE_LAYERS)}
-                row["unread_style_distance"] = distance(metrics.UNUSED_STYLE_LAYERS)
+                found = grams(encoder, picture)
+                row = {"photo": photo, "style": style, "what": name}
+                row["style_distance"] = distance(found, paintings[style], STYLE_LAYERS)
+                row["unread_style_distance"] = distance(found, paintings[style], metrics.UNUSED_STYLE_LAYERS)
                 for where, region in (("", None), ("salient_", guide)):
-                    found = metrics.feature_distance(encoder, picture, image, guide=region)
-                    row[f"{where}distortion"] = statistics.mean(found.values())
+                    left = metrics.feature_distance(encoder, picture, image, guide=region)
+                    row[f"{where}distortion"] = statistics.mean(left.values())
                     row[f"{where}ssim"] = metrics.ssim(picture, image, region)
                 rows.append(row)
             print(f"{photo} / {style} done", file=sys.stderr)

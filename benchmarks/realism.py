@@ -68,8 +68,20 @@ def learned(paintings: list, photos: list, steps: int, seed: int) -> PatchDiscri
 
 @torch.no_grad()
 def taken(classifier, pictures: list) -> float:
-    """The share of all patches that the classifier takes for a painting's, in percent; mean over the pictures."""
-    return 100 * statistics.mean((classifier(picture)[0] > 0).float().mean().item() for picture in pictures)
+    """The share of all patches that the classifier takes for a painting's, in percent, mean over the pictures.
+
+    It sees them as it learned: in squares, side by side over the picture, each with its own instance norm.
+    """
+    shares = []
+    for picture in pictures:
+        side = min(SIDE, *picture.shape[-2:])
+        tiles = torch.cat([row for column in picture.split(side, 3) for row in column.split(side, 2) if fits(row, side)])
+        shares.append((classifier(tiles)[0] > 0).float().mean().item())
+    return 100 * statistics.mean(shares)
+
+
+def fits(tile, side: int) -> bool:
+    return tuple(tile.shape[-2:]) == (side, side)
 
 
 def kept(encoder, picture, photo, guide, style) -> dict[str, float]:
@@ -105,12 +117,13 @@ def run(checkpoints: list[Path], chosen, photos: list[str], size: int, steps: in
         print(f"classifier {seed + 1} of {seeds} done", file=sys.stderr)
     means = {name: statistics.mean(row[name] for row in rows) for name in rows[0]}
     encoder, preserved = load_encoder(device="cpu"), {}
+    guides = [saliency(photo).map for photo in originals]
     for path, styles in made.items():
         found = []
         for style, pictures in styles.items():
             painting = images.load(style, size)
-            for picture, photo in zip(pictures, originals, strict=True):
-                found.append(kept(encoder, picture, photo, saliency(photo).map, painting))
+            for picture, photo, guide in zip(pictures, originals, guides, strict=True):
+                found.append(kept(encoder, picture, photo, guide, painting))
         preserved[str(path)] = {key: statistics.mean(row[key] for row in found) for key in found[0]}
     first = means[str(checkpoints[0])]
     headline = {"points_over_photos": first - means["photos"]}
@@ -135,7 +148,7 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+", help="one of multiscale_gan, then what it is compared with")
     parser.add_argument("--photos", default="samples", help="folder of photos that the classifier learns from")
     parser.add_argument("--paintings", default="samples", help="folder of paintings that it learns from")
-    parser.add_argument("--steps", type=int, default=300, help="of each classifier")
+    parser.add_argument("--steps", type=int, default=600, help="of each classifier")
     chosen = parser.parse_args()
     photos, size, steps, seeds = samples.names("photo"), SIZE, chosen.steps, 3
     if chosen.quick:
