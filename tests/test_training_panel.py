@@ -12,7 +12,8 @@ from waiting import until
 from nstlab import plots
 from nstlab.errors import DivergedError, ImageError, SettingError, WeightsError
 from nstlab.panels.curves import _points, loss_curves
-from nstlab.panels.training import TrainingPanel, _left
+from nstlab.panels.parts import left
+from nstlab.panels.training import TrainingPanel
 from nstlab.panels.views import Gallery, LiveViews, verdict
 from nstlab.panels.weights import WeightSliders
 
@@ -322,4 +323,4 @@ def test_the_gallery_takes_what_is_not_learnt_first():
     "seconds, words", [(2, "5 seconds"), (43, "45 seconds"), (100, "2 minutes"), (3000, "50 minutes"), (7300, "2 hours")]
 )
 def test_the_time_left_in_words(seconds, words):
-    assert _left(seconds) == f"about {words} left"
+    assert left(seconds) == f"about {words} left"

@@ -1,7 +1,6 @@
 """The feature explorer: one channel of the encoder on a photo, and the sample patches that excite it most."""
 
 import html
-import io
 import threading
 
 import ipywidgets as widgets
@@ -13,6 +12,7 @@ from nstlab import images, plots, samples
 from nstlab.encoder import Encoder, load_encoder
 from nstlab.errors import NstlabError, SettingError, check_count, choose
 from nstlab.panels import parts
+from nstlab.panels.chooser import PictureChooser
 from nstlab.probing import Survey, receptive_field, strongest_channels, survey
 
 VIEW = (380, 258)  # the most that a picture takes on the screen, width and height in pixels
@@ -43,34 +43,26 @@ class FeatureExplorer(parts.Panel):
         self._lock = threading.RLock()
         self._quiet = False  # set while the panel itself moves its controls
 
-        names = samples.names("photo") + samples.names("painting")
-        self.pick = widgets.Dropdown(options=names, description="photo", value=None)
-        self.path = widgets.Text(placeholder="or the path of your own picture", continuous_update=False)
-        self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="Upload")
+        self.chooser = PictureChooser("nst-explorer", lambda photo: self._try(photo=photo))
+        self.pick, self.path, self.upload = self.chooser.pick, self.chooser.path, self.chooser.upload
         self.layer = widgets.SelectionSlider(options=self.encoder.layers, description="layer", continuous_update=False)
         self.channel = widgets.IntSlider(description="channel", min=0, max=63, continuous_update=False)
         self.next_button = parts.button("Next strongest", "step-forward", "nst-explorer-next", self.next_strongest)
         self.next_button.tooltip = "The channel of this layer that fires most on this photo after the one shown"
-        for name in ("pick", "path", "upload", "layer", "channel"):
-            getattr(self, name).add_class(f"nst-explorer-{name}")
-        for slider in (self.layer, self.channel):
+        for name, slider in (("layer", self.layer), ("channel", self.channel)):
+            slider.add_class(f"nst-explorer-{name}")
             slider.layout = widgets.Layout(width="330px", max_width="98%")
-        self.path.layout = widgets.Layout(width="240px", max_width="98%")
         self.label = parts.label("nst-explorer-label")
         self.photo, self.map, self.patches = (parts.view(f"nst-explorer-{name}") for name in ("photo", "map", "patches"))
         for view in (self.photo, self.map, self.patches):
             view.format = "jpeg"
 
         wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
-        sources = widgets.Box([self.pick, self.path, self.upload], layout=wrap)
         knobs = widgets.Box([self.layer, self.channel, self.next_button], layout=wrap)
         views = widgets.Box([self.photo, self.map, self.patches], layout=wrap)
-        super().__init__([sources, knobs, self.label, views])
+        super().__init__([self.chooser, knobs, self.label, views])
 
         self.look(photo, layer, channel)
-        self.pick.observe(lambda change: self._try(photo=change.new), names="value")
-        self.path.observe(lambda change: change.new.strip() and self._try(photo=change.new.strip()), names="value")
-        self.upload.observe(lambda change: change.new and self._try(photo=change.new[0]["content"]), names="value")
         self.layer.observe(lambda change: self._try(layer=change.new), names="value")
         self.channel.observe(lambda change: self._try(channel=change.new), names="value")
 
@@ -105,22 +97,19 @@ class FeatureExplorer(parts.Panel):
 
     def _try(self, **wanted) -> None:
         """Look, on behalf of a control: what is wrong is said on the panel, as no cell is there to show it."""
-        if self._quiet or wanted == {"photo": None}:
+        if self._quiet:
             return
         try:
             self.look(**wanted)
         except NstlabError as error:
-            self.label.value = f'<span style="color:{plots.COLORS[1]}">{html.escape(str(error))}</span>'
+            self.label.value = parts.red(error)
 
     def _move_controls(self, photo, layer: str, channel: int, channels: int) -> None:
         """Let every control stand for what is shown."""
         self._quiet = True
         try:
             if photo is not None:
-                known = isinstance(photo, str) and photo in self.pick.options
-                self.pick.value = photo if known else None
-                self.path.value = photo if isinstance(photo, str) and not known else ""
-                self.upload.value = ()  # so that the same file may come again
+                self.chooser.show(photo)
             self.layer.value = layer
             self.channel.max = channels - 1
             self.channel.value = channel
@@ -192,6 +181,4 @@ def _fitted(image: torch.Tensor) -> torch.Tensor:
 
 def _small(image: torch.Tensor) -> plots.Picture:
     """The image as JPEG: a panel's pictures are kept in the notebook that shows it."""
-    buffer = io.BytesIO()
-    images.to_pil(image).save(buffer, "JPEG", quality=90)
-    return plots.Picture(buffer.getvalue())
+    return plots.Picture(parts.jpeg(image))

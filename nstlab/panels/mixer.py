@@ -1,6 +1,5 @@
 """The loss mixer: weights that act on an optimisation while it runs."""
 
-import html
 import threading
 import time
 from collections.abc import Callable
@@ -140,7 +139,7 @@ class LossMixer(parts.Panel):
         if state == "idle":
             text = f"press Start: up to {self.run.steps} steps"
         if state == "failed":
-            text = f'<span style="color:{plots.COLORS[1]}">failed: {html.escape(str(error))}</span>'
+            text = f"failed: {parts.red(error)}"
         if state == "done":
             text += "; Start paints again with these weights"
         self.label.value = text

@@ -1,6 +1,5 @@
 """The map painter: mark with the mouse what matters in a photo, or correct a map of it, and use it at once."""
 
-import html
 import io
 import itertools
 import math
@@ -20,6 +19,7 @@ from nstlab.files import atomic_write
 from nstlab.guidance import Guide, load_map, saliency
 from nstlab.panels import parts
 from nstlab.panels.brush import PaintedMap
+from nstlab.panels.chooser import PictureChooser
 
 COLOR = [int(plots.COLORS[0][i : i + 2], 16) for i in (1, 3, 5)]
 OPACITY = 0.55  # of that colour where the map is 1
@@ -31,19 +31,15 @@ _NUMBERS = itertools.count(1)
 class MapPainter(parts.Panel):
     """Paint a map on a photo with the mouse or a finger, or correct one; `painter.guide` is a Guide, ready for use.
 
+    Another photo can be chosen on the panel; `painter.photo` is the one painted on, and its map begins empty.
     `photo` is whatever `images.load` takes, `guide` the map to begin with: a Guide, whatever `guidance.load_map` takes, or
     None for an empty one. The photo is shown and painted with `size` pixels on its long side; what the brush leaves alone
     stays as sharp as it came. Raises NstlabError.
     """
 
     def __init__(self, photo, guide=None, *, size: int = 360):
-        self._photo = parts.single(photo, images.load, "the photo")
-        full = tuple(self._photo.shape[-2:])
-        self._shape = images.fit(full, check_count("size", size, least=32))
-        if guide is not None:
-            guide = parts.single(guide, lambda source: load_map(source, full, "the guide"), "the guide")
-        self._painted = PaintedMap(self._shape, full, guide)
-        self._found: Guide | None = None  # the saliency of the photo, once it was asked for
+        self._size = check_count("size", size, least=32)
+        self._open(photo, guide)
         self._lock = threading.RLock()  # the mouse may be heard on another thread than the cells
 
         self.tool = widgets.ToggleButtons(options=["mark", "erase"])
@@ -58,12 +54,13 @@ class MapPainter(parts.Panel):
         self.saliency_button.tooltip = "Begin anew with what stands out in the photo"
         self.label = parts.label("nst-painter-label")
         self.picture = parts.view("nst-painter-photo")
-        self.picture.format, self.picture.value = "jpeg", _jpeg(images.resize(self._photo, self._shape))
-        height, width = self._shape
-        self.canvas = Canvas(width=width, height=height, tabbable=False)  # it keeps the Tab key to itself
+        self.picture.format = "jpeg"
+        self.canvas = Canvas(tabbable=False)  # it keeps the Tab key to itself
         self._name = f"nst-painter-{next(_NUMBERS)}"
         self.canvas.add_class("nst-painter-canvas").add_class(self._name)
 
+        self.chooser = PictureChooser("nst-painter", self.look)
+        self.chooser.show(photo)
         wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
         tools = widgets.Box([self.tool, self.brush, self.softness], layout=wrap)
         buttons = [self.undo_button, self.clear_button, self.invert_button, self.saliency_button]
@@ -72,11 +69,40 @@ class MapPainter(parts.Panel):
                 other.layout, other.style = like.layout, like.style
         self.tool.layout = self.label.layout
         self.picture.layout = self.canvas.layout = widgets.Layout(grid_area="1 / 1", width="100%", margin="0")
-        stack = widgets.GridBox([self.picture, self.canvas])  # one upon the other
-        stack.layout = widgets.Layout(width=f"{width}px", max_width="100%", overflow="hidden")
-        super().__init__([tools, widgets.Box(buttons, layout=wrap), self.label, stack])
+        self._stack = widgets.GridBox([self.picture, self.canvas])  # one upon the other
+        self._stack.layout = widgets.Layout(max_width="100%", overflow="hidden")
+        super().__init__([self.chooser, tools, widgets.Box(buttons, layout=wrap), self.label, self._stack])
         self._listen()
+        self._lay_out()
+
+    def look(self, photo, guide=None) -> "MapPainter":
+        """Paint on another photo, with a map to begin with or an empty one. Raises NstlabError, and then nothing changes."""
+        with self._lock:
+            self._open(photo, guide)
+            self.chooser.show(photo)
+            self._lay_out()
+        return self
+
+    def _open(self, photo, guide) -> None:
+        seen = parts.single(photo, images.load, "the photo")
+        full = tuple(seen.shape[-2:])
+        if guide is not None:
+            guide = parts.single(guide, lambda source: load_map(source, full, "the guide"), "the guide")
+        self._photo, self._shape = seen, images.fit(full, self._size)
+        self._painted = PaintedMap(self._shape, full, guide)
+        self._found: Guide | None = None  # the saliency of the photo, once it was asked for
+
+    def _lay_out(self) -> None:
+        """Picture and canvas as large as the photo is shown."""
+        self.canvas.height, self.canvas.width = self._shape
+        self._stack.layout.width = f"{self._shape[1]}px"
+        self.picture.value = _jpeg(images.resize(self._photo, self._shape))
         self._show()
+
+    @property
+    def photo(self) -> torch.Tensor:
+        """The photo painted on, (1, 3, H, W)."""
+        return self._photo
 
     @property
     def guide(self) -> Guide:
@@ -184,7 +210,7 @@ class MapPainter(parts.Panel):
         try:
             self.from_saliency()
         except NstlabError as error:  # said on the panel, as no cell is there to show it
-            self._say(f'<span style="color:{plots.COLORS[1]}">{html.escape(str(error))}</span>')
+            self._say(parts.red(error))
 
     def _change(self, action) -> None:
         with self._lock:
@@ -233,11 +259,10 @@ def _overlay(values: np.ndarray) -> np.ndarray:
 def _jpeg(image: torch.Tensor) -> bytes:
     """The photo as it is shown, at most a byte for seven pixels where that leaves it good enough to paint on."""
     for quality in (80, 70, 60, 50):
-        buffer = io.BytesIO()
-        images.to_pil(image).save(buffer, "JPEG", quality=quality)
-        if buffer.tell() <= image[0, 0].numel() / 7:
+        found = parts.jpeg(image, quality)
+        if len(found) <= image[0, 0].numel() / 7:
             break
-    return buffer.getvalue()
+    return found
 
 
 def _ring(radius: float) -> str:

@@ -1,5 +1,6 @@
 """Pieces that all panels share: one look, one vocabulary."""
 
+import html
 import io
 import threading
 from dataclasses import replace
@@ -7,9 +8,9 @@ from dataclasses import replace
 import ipywidgets as widgets
 
 from nstlab import images
-from nstlab.errors import SettingError
+from nstlab.errors import NstlabError, SettingError
 from nstlab.guidance.guide import Guide
-from nstlab.plots import Picture
+from nstlab.plots import COLORS, Picture
 
 DRAWING = threading.RLock()  # all canvases of a kernel send through one pipe
 
@@ -18,6 +19,13 @@ def png(image) -> bytes:
     """PNG bytes of an image or map tensor, for the value of an Image widget."""
     buffer = io.BytesIO()
     images.to_pil(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def jpeg(image, quality: int = 90) -> bytes:
+    """JPEG bytes of an image tensor: what is kept in the notebook, or sent again and again, should be small."""
+    buffer = io.BytesIO()
+    images.to_pil(image).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
@@ -41,6 +49,20 @@ def button(text: str, icon: str, css: str, action) -> widgets.Button:
 
 def label(css: str, text: str = "") -> widgets.HTML:
     return widgets.HTML(text).add_class(css)
+
+
+def red(error: Exception) -> str:
+    """An error's message for a label, with its kind where the message was not written for people."""
+    kind = "" if isinstance(error, NstlabError) else f"{type(error).__name__}: "
+    return f'<span style="color:{COLORS[1]}">{html.escape(f"{kind}{error}")}</span>'
+
+
+def left(seconds: float) -> str:
+    """How long that is, in the words of somebody who waits."""
+    for unit, size, enough in (("hour", 3600, 5400), ("minute", 60, 90)):
+        if seconds >= enough:
+            return f"about {round(seconds / size)} {unit}s left"
+    return f"about {max(5, 5 * round(seconds / 5))} seconds left"
 
 
 def single(source, load, name: str):

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from nstlab import plots
-from nstlab.errors import NstlabError
 from nstlab.notebook import headless
 from nstlab.panels import parts
 from nstlab.panels.curves import loss_curves
@@ -107,7 +106,7 @@ class TrainingPanel(parts.Panel):
             try:
                 self.training = self._make()
             except Exception as error:  # said on the panel, as no cell is there to show it
-                self._note = _red(error)
+                self._note = parts.red(error)
                 self._say(self.runner)
                 return
             self.runner = Runner(self._steps, self._refresh, interval=INTERVAL)
@@ -181,7 +180,7 @@ class TrainingPanel(parts.Panel):
         try:
             yield
         except Exception as error:
-            self._note = f"{what}: {_red(error)}"
+            self._note = f"{what}: {parts.red(error)}"
 
     def _refresh(self, runner: Runner) -> None:
         """Draw the state of the run; called from its thread now and then, and at every press of a button."""
@@ -214,9 +213,9 @@ class TrainingPanel(parts.Panel):
             text = f"stopping after the step it is in, {at}"
         elif busy and self._seconds:
             each = sum(self._seconds) / len(self._seconds)
-            text += f", {_number(each)} s a step, {_left(each * (training.steps - training.done))}"
+            text += f", {_number(each)} s a step, {parts.left(each * (training.steps - training.done))}"
         elif state == "failed":
-            text += f": {_red(runner.error)}"
+            text += f": {parts.red(runner.error)}"
         elif not busy:
             text = f"done, {at}" if self._finished else text
             text += f", saved in {where}" if where and state != "idle" else ""
@@ -233,19 +232,5 @@ class TrainingPanel(parts.Panel):
         self.pause_button.icon = "play" if state == "paused" else "pause"
 
 
-def _red(error: Exception) -> str:
-    """An error's message for a label, with its kind where the message was not written for people."""
-    kind = "" if isinstance(error, NstlabError) else f"{type(error).__name__}: "
-    return f'<span style="color:{plots.COLORS[1]}">{html.escape(f"{kind}{error}")}</span>'
-
-
 def _number(seconds: float) -> str:
     return f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
-
-
-def _left(seconds: float) -> str:
-    """How long that is, in the words of somebody who waits."""
-    for unit, size, enough in (("hour", 3600, 5400), ("minute", 60, 90)):
-        if seconds >= enough:
-            return f"about {round(seconds / size)} {unit}s left"
-    return f"about {max(5, 5 * round(seconds / 5))} seconds left"

@@ -10,9 +10,10 @@ from ipycanvas import Canvas, hold_canvas
 
 from nstlab import images, plots
 from nstlab.encoder import Encoder, load_encoder
-from nstlab.errors import SettingError, check_count, check_weight
+from nstlab.errors import SettingError, check_count, check_weight, choose
 from nstlab.notebook import headless
 from nstlab.panels import parts
+from nstlab.panels.chooser import PictureChooser
 from nstlab.panels.runner import Runner
 from nstlab.panels.simplex import CORNERS, HEIGHT, SIDE, WIDTH, blend_at, board, drawn, grid_points, nearest, point_at
 from nstlab.systems import plan
@@ -27,7 +28,7 @@ class StyleTriangle(parts.Panel):
     `photo` and the three `paintings` are whatever `images.load` takes. "Paint the grid" paints the blends at the grid points
     (`grid` 2: corners and middles of the edges, six pictures); between them the picture is cross-faded at once from the
     nearest ones, and "Paint this blend" runs the real optimisation. The label says which of the two is shown. `options` are
-    those of nstlab.plan. Raises NstlabError.
+    those of nstlab.plan. Another photo and other paintings can be chosen below the triangle. Raises NstlabError.
     """
 
     def __init__(
@@ -43,8 +44,8 @@ class StyleTriangle(parts.Panel):
     ):
         if isinstance(paintings, (str, Path)) or not hasattr(paintings, "__len__") or len(paintings) != 3:
             raise SettingError("a triangle has three corners: give a list of three paintings")
-        self._photo = parts.single(photo, lambda source: images.load(source, check_count("size", size)), "the photo")
-        self._paintings = [parts.single(painting, images.load, f"painting {n}") for n, painting in enumerate(paintings, 1)]
+        self._size = check_count("size", size)
+        self._photo, *self._paintings = (self._read(source, number) for number, source in enumerate((photo, *paintings)))
         self.names = [Path(p).stem if isinstance(p, (str, Path)) else f"painting {n}" for n, p in enumerate(paintings, 1)]
         self.grid, self._fineness = grid_points(grid), grid
         self.encoder = encoder if isinstance(encoder, Encoder) else load_encoder(encoder or "vgg19")
@@ -64,10 +65,8 @@ class StyleTriangle(parts.Panel):
         self.label = parts.label("nst-triangle-label")
         self.sliders = [self._slider(number, name) for number, name in enumerate(self.names)]
         self.view = parts.view("nst-triangle-picture")
-        height, width = self._photo.shape[-2:]
-        self.view.layout.width = f"{round(SHOWN * width / max(height, width))}px"
         self.corners = parts.view("nst-triangle-corners")
-        parts.put(self.corners, board([images.resize(p, SIDE) for p in self._paintings]))
+        self.choosers = [self._chooser(number, source) for number, source in enumerate((photo, *paintings))]
         self.canvas = Canvas(width=WIDTH, height=HEIGHT, tabbable=False)  # the keyboard has the sliders
         self.canvas.add_class("nst-triangle-canvas")
 
@@ -77,7 +76,7 @@ class StyleTriangle(parts.Panel):
         stack.layout = widgets.Layout(width=f"{WIDTH}px", max_width="100%", overflow="hidden")
         left = widgets.VBox([stack, *self.sliders], layout=widgets.Layout(max_width="100%"))
         buttons = widgets.Box([self.grid_button, self.blend_button, self.pause_button, self.stop_button], layout=wrap)
-        super().__init__([buttons, self.label, widgets.Box([left, self.view], layout=wrap)])
+        super().__init__([buttons, self.label, widgets.Box([left, self.view], layout=wrap), *self.choosers])
         self.canvas.on_client_ready(self._show)
         self.canvas.on_mouse_down(lambda x, y: self._point(x, y, press=True))
         self.canvas.on_mouse_move(self._point)
@@ -87,7 +86,7 @@ class StyleTriangle(parts.Panel):
             touching(lambda touches: touches and self._point(*touches[0], press=True))
         for ending in (self.canvas.on_touch_end, self.canvas.on_touch_cancel):
             ending(lambda touches: self._release())
-        self._show()
+        self._set_out()
 
     @property
     def blend(self) -> tuple[float, float, float]:
@@ -108,6 +107,26 @@ class StyleTriangle(parts.Panel):
         with self._lock:
             self._blend = tuple(number / sum(whole) for number in whole)
             self._show()
+        return self
+
+    def take(self, number: int, source, name: str = "") -> "StyleTriangle":
+        """Take another photo (`number` 0) or painting (1 to 3), called `name`, and forget what was painted of those before.
+
+        Ends a painting under way. Raises NstlabError, and then nothing has changed.
+        """
+        choose("picture", number, range(4))
+        picture = self._read(source, number)
+        self.stop()
+        with self._lock:
+            self._pictures = {}
+            if number:
+                called = Path(source).stem if isinstance(source, (str, Path)) else f"painting {number}"
+                self._paintings[number - 1] = picture
+                self.names[number - 1] = self.sliders[number - 1].description = name or called
+            else:
+                self._photo = picture
+            self.choosers[number].show(source)
+            self._set_out()
         return self
 
     def paint_grid(self) -> None:
@@ -132,6 +151,23 @@ class StyleTriangle(parts.Panel):
             self.paint_grid()
             self.runner.wait()
         return self
+
+    def _read(self, source, number: int) -> torch.Tensor:
+        size = self._size if number == 0 else None
+        return parts.single(source, lambda s: images.load(s, size), f"painting {number}" if number else "the photo")
+
+    def _chooser(self, number: int, source) -> PictureChooser:
+        css, title = f"nst-triangle-{number or 'photo'}", f"painting {number}" if number else "photo"
+        chooser = PictureChooser(css, lambda s: self.take(number, s, Path(chooser.name).stem), title)
+        chooser.show(source)
+        return chooser
+
+    def _set_out(self) -> None:
+        """Show the photo and the paintings that are there now."""
+        height, width = self._photo.shape[-2:]
+        self.view.layout.width = f"{round(SHOWN * width / max(height, width))}px"
+        parts.put(self.corners, board([images.resize(p, SIDE) for p in self._paintings]))
+        self._show()
 
     def _missing(self) -> list:
         return [blend for blend in self.grid if _key(blend) not in self._pictures]
@@ -212,7 +248,7 @@ class StyleTriangle(parts.Panel):
         blend = ", ".join(f"{part} % {html.escape(name)}" for part, name in zip(percent, self.names, strict=True))
         text = f"<b>{blend}</b>. The picture is <b>{words}</b>. "
         if state == "failed":
-            text += f'<span style="color:{plots.COLORS[1]}">failed: {html.escape(str(runner.error))}</span>'
+            text += f"failed: {parts.red(runner.error)}"
         elif state != "idle":
             text += f"{state}: {self._job}" if state != "done" else "done"
         self.label.value = STYLE + text

@@ -41,7 +41,7 @@ def test_it_is_built_as_every_notebook(path):
     assert all(cell.source.count("\n") < 25 for cell in cells)
     assert any({"image/png", "image/jpeg"} & set(output.get("data", {})) for cell in cells for output in cell.outputs)
     assert notebook.results_of(path)
-    if not path.stem.startswith("00"):
+    if not path.stem.startswith(("00", "20")):
         assert sum("### BEGIN SOLUTION" in cell.source for cell in cells) >= 3
         text = "".join(output.get("text", "") for cell in cells for output in cell.outputs)
         assert text.count("Right.") >= 3 and "Not yet" not in text

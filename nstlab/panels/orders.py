@@ -1,0 +1,62 @@
+"""What the studio can be asked for, and what it hands over: it knows no widget."""
+
+import base64
+import html
+import json
+import re
+import tempfile
+from pathlib import Path
+
+from nstlab import images
+from nstlab.errors import WeightsError
+from nstlab.guidance import Guide
+from nstlab.systems import OPTIMISING, Result
+from nstlab.systems.feed_forward import load_painter
+
+WORDS = {
+    "gatys": "paint all of it",
+    "preserve": "keep what matters, and paint it too",
+    "conditional": "at once, in paintings it has learned",
+    "multiscale_gan": "at once, from coarse to fine",
+}
+
+
+def offered() -> dict[str, list[str] | None]:
+    """The systems that can paint here; with each the paintings that it has learned, or None if it takes any."""
+    found: dict[str, list[str] | None] = {}
+    for system in WORDS:
+        try:
+            found[system] = None if system in OPTIMISING else load_painter(system).styles
+        except WeightsError:  # no checkpoint of it ships
+            continue
+    return found
+
+
+def file_name(photo: str, paintings: list[str]) -> str:
+    """What the picture is to be called on the visitor's machine: plain letters, whatever the pictures are called."""
+    stems = [re.sub(r"[^\w-]+", "-", Path(name).stem).strip("-")[:40] or "picture" for name in (photo, *paintings)]
+    return "-".join(stems) + ".png"
+
+
+def picture_bytes(result: Result) -> bytes:
+    """The picture as a PNG file with settings and notes in its metadata."""
+    with tempfile.TemporaryDirectory(prefix="nstlab-") as folder:  # nobody else can look into it, and it is gone at once
+        return result.save(Path(folder) / "picture.png").read_bytes()
+
+
+def guide_bytes(guide: Guide) -> bytes:
+    """A map as a grey PNG file, which `load_map` reads."""
+    with tempfile.TemporaryDirectory(prefix="nstlab-") as folder:
+        return images.save(guide.map, Path(folder) / "guide.png").read_bytes()
+
+
+def link(data: bytes, name: str, text: str, css: str) -> str:
+    """HTML of a link that carries a PNG file in itself, so that it lies nowhere on the server."""
+    address = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return f'<a class="{css}" download="{html.escape(name)}" href="{address}">{html.escape(text)}</a>'
+
+
+def details(result: Result) -> str:
+    """HTML of the settings that the picture carries, folded away."""
+    text = json.dumps({"settings": result.settings, "notes": result.notes}, indent=1)
+    return f"<details><summary>the settings in it</summary><pre>{html.escape(text)}</pre></details>"
