@@ -123,7 +123,7 @@ def test(arguments: list[str]) -> int:
     stages = [  # (name, commands that run side by side)
         ("code style", [[PYTHON, "-m", "ruff", "check", "."]]),
         ("code format", [[PYTHON, "-m", "ruff", "format", "--check", "."]]),
-        ("library", [[*pytest, *shared, *rooms, *extra]]),
+        ("library", [[*pytest, *shared, *rooms, *(["-m", "not slow"] if fast else []), *extra]]),
     ]
     if not fast:
         stages += [

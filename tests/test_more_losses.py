@@ -85,6 +85,7 @@ def test_the_depth_network_knows_scenes_that_it_never_saw():
     assert gradient.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_depth_loss_keeps_depth(encoder, painting):
     """On a drawn scene at (nearly) the same style the output's depth is nearer to the scene's than without the loss."""
     drawn = scene(5, 64)
@@ -132,6 +133,7 @@ def test_a_painting_without_edges_is_matched_as_a_whole(encoder, photo):
     assert edge_mask(torch.full((1, 3, 32, 32), 0.4)).sum() == 0
 
 
+@pytest.mark.slow
 def test_dark_outlines_go_onto_the_edges(encoder):
     """A style of flat fills with black outlines: with the loss, edges come out darker than what lies between."""
     drawn = scene(2, 96, things=4).image
@@ -160,6 +162,7 @@ def test_edges_are_nearer_to_the_paintings_edges_with_eta(encoder, photo, painti
     assert distances[1] < distances[0]
 
 
+@pytest.mark.slow
 def test_outlines_come_back_with_their_weight_and_cost_little_style(encoder, photo, painting):
     photo, found, styles = images.resize(photo, 64), [], []
     for weight in (0.0, 100.0, 1000.0):

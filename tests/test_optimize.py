@@ -41,18 +41,21 @@ def test_a_repeat_gives_the_same_bytes(fast_encoder, photo, painting):
     assert pictures[0] == pictures[1]
 
 
+@pytest.mark.slow
 def test_content_alone_from_noise_loses_90_percent(encoder, photo, rng):
     objective = Objective(encoder, {"content": ContentLoss(photo), "style": StyleLoss(photo)}, {"style": 0})
     steps = list(optimize(objective, torch.rand(1, 3, 96, 96, generator=rng), 40))
     assert steps[-1].losses["content"] < 0.1 * steps[0].losses["content"]
 
 
+@pytest.mark.slow
 def test_style_alone_from_noise_loses_90_percent(encoder, photo, painting, rng):
     objective = Objective(encoder, {"content": ContentLoss(photo), "style": StyleLoss(painting)}, {"content": 0})
     steps = list(optimize(objective, torch.rand(1, 3, 96, 96, generator=rng), 40))
     assert steps[-1].losses["style"] < 0.1 * steps[0].losses["style"]
 
 
+@pytest.mark.slow
 def test_more_style_weight_less_style_loss_more_content_loss(fast_encoder, photo, painting):
     ends = []
     for weight in (3, 30, 300):

@@ -35,6 +35,7 @@ def test_the_two_blends_by_their_definitions(encoder, photo):
     assert not others and torch.allclose(target, sum(single.targets["relu2_1"][0][1] for single in singles) / 2)
 
 
+@pytest.mark.slow
 def test_the_distance_to_a_style_falls_with_its_weight(fast_encoder):
     found = []
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):

@@ -88,6 +88,7 @@ def test_killed_at_a_random_step_it_ends_in_the_same_weights(system, whole, tmp_
     assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(tmp_path):
     script = "from tiny import tiny\nfor s in ('conditional', 'multiscale_gan'):\n    list(tiny(s, s, batch=4, accumulate=2))\n"
     (tmp_path / "two.py").write_text(script)
