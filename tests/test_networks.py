@@ -305,3 +305,19 @@ def test_average_goes_on_where_it_stopped():
     for decay in (1.0, -0.1):
         with pytest.raises(SettingError):
             Average(network, decay)
+
+
+def test_a_new_style_alone_is_learned():
+    """Only the styles' tables have gradients: one picture or two, they are the same."""
+    torch.manual_seed(0)
+    network, photo = StyleNet(2, widths=(4, 4, 8), blocks=1), torch.rand(1, 3, 24, 24)
+    network.requires_grad_(False)
+    tables = [norm.scale.requires_grad_() for norm in network.modules() if isinstance(norm, Norm)]
+    found = []
+    for count in (1, 2):
+        blend = torch.tensor([[0.0, 1.0]]).expand(count, 2)
+        picture = network(photo.expand(count, -1, -1, -1).contiguous(memory_format=torch.channels_last), blend)
+        found.append(torch.autograd.grad(picture[:1].square().sum(), tables))
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+        assert one[1].abs().sum() > 0 and not one[0].any()

@@ -164,7 +164,7 @@ class Norm(nn.Module):
         groups = x.shape[1]  # one group per channel is instance norm, and torch's fastest way to it
         if self.kind == "batch":
             x = F.batch_norm(x, self.mean, self.variance, training=self.training, eps=EPS)
-        elif len(blend) == 1:
+        elif len(blend) == 1 and (x.requires_grad or not torch.is_grad_enabled()):  # else torch 2.13's backward crashes
             return torch.group_norm(x, groups, scale[0], shift[0], EPS)  # the same as below, in one pass over x
         else:
             x = torch.group_norm(x, groups, eps=EPS)
