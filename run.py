@@ -143,7 +143,7 @@ def test(arguments: list[str]) -> int:
 
 
 def side_by_side(commands: list[list], threads: int | None) -> int:
-    """Run commands at once, each with so many threads; print what each said when it is done. Their worst exit status."""
+    """Run commands at once, each with so many threads; print what each said when it is done. The first exit status but 0."""
     if len(commands) == 1:
         return call(commands[0], threads=threads)
     with contextlib.ExitStack() as stack:
@@ -153,7 +153,7 @@ def side_by_side(commands: list[list], threads: int | None) -> int:
         for output in outputs:
             output.seek(0)
             print(output.read(), end="", flush=True)
-    return max(codes)
+    return next((code for code in codes if code), 0)  # negative where a signal ended it
 
 
 def call(command: list, cwd: Path = ROOT, headless: bool = True, threads: int | None = None, output=None) -> int:

@@ -14,7 +14,7 @@ import statistics
 import sys
 
 import torch
-from measuring import machine, options, spent, square
+from measuring import machine, options, plainly, spent, square
 
 from nstlab import images, metrics, samples
 from nstlab.encoder import load_encoder
@@ -181,7 +181,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NstlabError as error:
-        sys.exit(f"feed_forward: {error}")
+    plainly(main)

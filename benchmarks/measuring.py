@@ -11,6 +11,7 @@ import torch
 
 from nstlab import images
 from nstlab.devices import native_bf16
+from nstlab.errors import NstlabError
 from nstlab.losses import ContentLoss, StyleLoss
 from nstlab.objective import Objective
 
@@ -67,6 +68,14 @@ def own_precision() -> str:
 def machine() -> str:
     """What the figures depend on, in one line: the processor, its instructions, the encoder's type, torch."""
     return f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, {own_precision()}, torch {torch.__version__}"
+
+
+def plainly(main: Callable[[], None]) -> None:
+    """Run a benchmark; what is wrong with its input is told in one line, with exit status 1."""
+    try:
+        main()
+    except NstlabError as error:
+        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
 
 
 def options(doc: str) -> argparse.ArgumentParser:

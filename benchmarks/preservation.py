@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from measuring import machine
+from measuring import machine, plainly
 from measuring import options as arguments
 
 from nstlab import samples
@@ -124,19 +124,16 @@ def main() -> None:
     options = parser.parse_args()
     if bool(options.content_dir) != bool(options.style_dir):
         parser.error("--content-dir and --style-dir belong together: give both")
-    try:
-        pairs = folder_pairs(options.content_dir, options.style_dir) if options.content_dir else sample_pairs()
-        variants = {name: VARIANTS[name] for name in dict.fromkeys(["full", *options.variants])}
-        if options.quick:
-            pairs, variants, options.size, options.steps = pairs[:2], {"full": VARIANTS["full"]}, 64, 10
-        else:
-            minutes = len(pairs) * (1 + 3.3 * len(variants)) * 4.5 / 60 * (options.size / 160) ** 2 * options.steps / 40
-            print(f"this takes about {minutes:.0f} minutes on 2 cores", file=sys.stderr)
-        rows = run(pairs, variants, options.size, options.steps, options.strength)
-        if not rows:
-            raise NstlabError("no photo is left to compare: in each of them nothing stands out")
-    except NstlabError as error:
-        raise SystemExit(str(error)) from None
+    pairs = folder_pairs(options.content_dir, options.style_dir) if options.content_dir else sample_pairs()
+    variants = {name: VARIANTS[name] for name in dict.fromkeys(["full", *options.variants])}
+    if options.quick:
+        pairs, variants, options.size, options.steps = pairs[:2], {"full": VARIANTS["full"]}, 64, 10
+    else:
+        minutes = len(pairs) * (1 + 3.3 * len(variants)) * 4.5 / 60 * (options.size / 160) ** 2 * options.steps / 40
+        print(f"this takes about {minutes:.0f} minutes on 2 cores", file=sys.stderr)
+    rows = run(pairs, variants, options.size, options.steps, options.strength)
+    if not rows:
+        raise NstlabError("no photo is left to compare: in each of them nothing stands out")
     settings = {
         "size": options.size,
         "steps": options.steps,
@@ -149,4 +146,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    plainly(main)

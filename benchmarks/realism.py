@@ -18,12 +18,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from measuring import machine, options
+from measuring import machine, options, plainly
 
 from nstlab import images, metrics, samples
 from nstlab.data import Files, open_pictures
 from nstlab.encoder import load_encoder
-from nstlab.errors import NstlabError
 from nstlab.guidance import saliency
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.networks import PatchDiscriminator
@@ -158,7 +157,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NstlabError as error:
-        sys.exit(f"realism: {error}")
+    plainly(main)

@@ -11,6 +11,7 @@ import typer
 
 from nstlab import cli_sweep, cli_training
 from nstlab.errors import DivergedError, NstlabError, SettingError
+from nstlab.recipe import NAMED
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__.split(".")[0] + ".")
 weights_app = typer.Typer(rich_markup_mode=None, help="Pretrained files: which there are, and how to get them.")
@@ -66,9 +67,8 @@ def stylize(
         "colors": colors, "style_scale": stroke, "optimizer": optimizer, "device": device, "precision": precision,
         "blend": parse_blend(blend), "mix": mix, "masks": list(mask) or None, "guide": guide, "checkpoint": checkpoint,
     }  # fmt: skip
-    asked = {"style_scale": "stroke", "weights": "weight", "masks": "mask"}  # called otherwise on the command line
     given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}
-    options = {name: value for name, value in options.items() if asked.get(name, name) in given}
+    options = {name: value for name, value in options.items() if NAMED.get(name, name) in given}
     run = plan(content, style, system=system, **options)
     for note in run.notes:
         print(f"note: {note}", file=sys.stderr)

@@ -32,7 +32,7 @@ def train(
     weight: Annotated[list[str], typer.Option(help="NAME=VALUE: style=60 sets the weight of the style. Repeatable.")] = (),
     rate: Annotated[float, typer.Option(help="Learning rate of the painting network, at its height.")] = 0.001,
     style_scale: Annotated[float, typer.Option(help="Stroke size: the painting's long side over the square's.")] = 1.0,
-    encoder: Annotated[str, typer.Option(help="vgg19, or pocket: five times as fast, an approximation.")] = "vgg19",
+    encoder: Annotated[str, typer.Option(help="vgg19, or pocket: nearly three times as fast, an approximation.")] = "vgg19",
     accumulate: Annotated[int, typer.Option(help="Batches that one step adds up.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes that prepare pictures.")] = 0,
     progressive: Annotated[bool, typer.Option("--progressive", help="The first half of the steps at half the size.")] = False,

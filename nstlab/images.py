@@ -166,18 +166,19 @@ def writable(path) -> Path:
     return path
 
 
-def metadata(path) -> dict:
-    """What `save` wrote into a picture file; an empty dict if there is nothing. Raises ImageError."""
+def metadata(path, key: str = "nstlab") -> dict:
+    """What `save` wrote into a picture file, or stands there under another key; {} if nothing does. Raises ImageError."""
     path = locate(path)
     try:
         with Image.open(path) as picture:
-            text = picture.info.get("nstlab") or picture.getexif().get(0x010E) or "{}"
+            text = picture.info.get(key) or (picture.getexif().get(0x010E) if key == "nstlab" else None) or "{}"
     except (OSError, SyntaxError, Image.DecompressionBombError):
         raise ImageError(f"{path} is not a picture that can be read here: name a PNG, JPEG, WEBP or TIFF file") from None
     try:
-        return json.loads(text)
-    except ValueError:
+        found = json.loads(text)
+    except (ValueError, TypeError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def fit(shape: tuple[int, int], size: int | tuple[int, int]) -> tuple[int, int]:

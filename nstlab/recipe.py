@@ -6,7 +6,7 @@ import struct
 import zlib
 from pathlib import Path
 
-from nstlab.errors import ImageError, SettingError
+from nstlab.errors import SettingError
 
 KEY, HEADER = "nstlab-recipe", 33  # bytes of a PNG's signature and of its first chunk, behind which ours goes
 NAMED = {"style_scale": "stroke", "weights": "weight", "masks": "mask"}  # settings called otherwise on the command line
@@ -28,20 +28,9 @@ def recipe(path) -> dict:
 
     Raises ImageError for what is no picture.
     """
-    from PIL import Image
-
     from nstlab import images  # not above: a sweep stamps pictures and needs no torch for it
 
-    path = images.locate(path)
-    try:
-        with Image.open(path) as picture:
-            text = picture.info.get(KEY)
-        found = json.loads(text) if text else images.metadata(path)
-    except (OSError, SyntaxError, Image.DecompressionBombError):
-        raise ImageError(f"{path} is not a picture that can be read here: name a PNG, JPEG, WEBP or TIFF file") from None
-    except ValueError:
-        found = {}
-    return found if isinstance(found, dict) else {}
+    return images.metadata(path, KEY) or images.metadata(path)
 
 
 def command(path) -> str:

@@ -172,23 +172,24 @@ def _write(path: Path, data: bytes) -> None:
 
 def _csv(rows: list[dict]) -> str:
     """The rows as CSV, a column for each parameter and each result; results within results are named a.b."""
-    flat = [_flat(row["results"]) for row in rows]
-    parameters, results = list(rows[0]["parameters"]), list(dict.fromkeys(name for results in flat for name in results))
+    found = [flat(row["results"]) for row in rows]
+    parameters, results = list(rows[0]["parameters"]), list(dict.fromkeys(name for results in found for name in results))
     taken = {*parameters, "status", "seconds", "error", "picture"}
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
     shown = [f"result.{name}" if name in taken else name for name in results]
     out.writerow([*parameters, "status", "seconds", *shown, "picture", "error"])
-    for row, found in zip(rows, flat, strict=True):
-        values = [*row["parameters"].values(), row["status"], row["seconds"], *(found.get(name) for name in results)]
+    for row, values in zip(rows, found, strict=True):
+        values = [*row["parameters"].values(), row["status"], row["seconds"], *(values.get(name) for name in results)]
         out.writerow([*values, row["picture"], row["error"]])
     return text.getvalue()
 
 
-def _flat(results: dict, before: str = "") -> dict:
+def flat(results: dict, before: str = "") -> dict:
+    """Results with those within results named a.b."""
     found = {}
     for name, value in results.items():
-        found |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+        found |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
     return found
 
 

@@ -10,6 +10,7 @@ from nstlab import images
 from nstlab.errors import NstlabError, SettingError
 from nstlab.panels import parts
 from nstlab.panels.swipe import Swipe
+from nstlab.sweep import flat
 
 MOST = 12  # numbers of a run that are shown
 
@@ -102,17 +103,7 @@ class SweepBrowser(parts.Panel):
     def _said(self, row: dict) -> str:
         if row["status"] != "done":
             return html.escape(f"{row['status']}: {row.get('error') or 'not run yet'}")
-        numbers = [f"{name} {value:.4g}" for name, value in _numbers(row["results"]).items()]
+        numbers = {name: value for name, value in flat(row["results"]).items() if type(value) in (int, float)}
+        shown = [f"{name} {value:.4g}" for name, value in numbers.items()]
         seconds = f"{row['seconds']:.0f} s" if row.get("seconds") else ""
-        return html.escape(" · ".join(filter(None, [*numbers[:MOST], seconds])) or "done, without numbers")
-
-
-def _numbers(results: dict, before: str = "") -> dict[str, float]:
-    """The numbers among results, those within results named a.b."""
-    found = {}
-    for name, value in results.items():
-        if isinstance(value, dict):
-            found |= _numbers(value, f"{before}{name}.")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            found[f"{before}{name}"] = value
-    return found
+        return html.escape(" · ".join(filter(None, [*shown[:MOST], seconds])) or "done, without numbers")

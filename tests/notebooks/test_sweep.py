@@ -56,11 +56,16 @@ def sweep(notebook, *words, **options):
 def stop_after(process, runs, count, number):
     """Send the signal once so many runs are on file; what is on file then."""
     end = time.monotonic() + 300
-    while len(list(runs.glob("*.json"))) < count and process.poll() is None and time.monotonic() < end:
+    while len(records(runs)) < count and process.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
     os.killpg(process.pid, number)
     said = process.communicate(timeout=120)[1]
-    return said, {path: path.stat().st_mtime_ns for path in runs.glob("*.json")}
+    return said, {path: path.stat().st_mtime_ns for path in records(runs)}
+
+
+def records(runs):
+    """Those that are whole: a hidden file is one that is being written."""
+    return list(runs.glob("[!.]*.json"))
 
 
 def test_twelve_runs_killed_half_way_and_one_that_fails(notebook, cluster):
