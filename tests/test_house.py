@@ -22,6 +22,7 @@ FLOORS = [
         "contact",
         "sweep",
         "figures",
+        "badges",
         "course",
         "cli",
         "cli_training",

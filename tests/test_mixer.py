@@ -54,8 +54,7 @@ def test_nothing_runs_before_start(panel):
     assert panel.run.history == []
     assert "press Start" in panel.label.value
     assert panel.pause_button.disabled
-    assert panel.photo.value
-    assert panel.picture.value
+    assert panel.swipe.before.value and panel.swipe.after.value and panel.swipe._row.layout.display == ""
     assert repr(panel) == "<LossMixer>"
 
 
@@ -72,6 +71,14 @@ def test_pause_holds_and_resume_goes_on(panel):
     press(panel.pause_button)
     until(at_step(panel, steps))
     assert panel.run.history[0]["index"] == 0  # it went on, it did not begin anew
+
+
+def test_the_line_between_photo_and_painted_stays_while_it_paints(panel):
+    before, after = panel.swipe.before.value, panel.swipe.after.value
+    panel.swipe.slider.value = 30
+    press(panel.start_button)
+    until(lambda: panel.swipe.after.value != after)
+    assert panel.swipe.before.value == before and panel.swipe.slider.value == 30
 
 
 def test_a_slider_changes_the_weight_of_the_running_objective(panel):
@@ -116,14 +123,14 @@ def test_a_weight_moved_during_lbfgs_does_not_end_the_run(make_run):
 def test_reset_starts_over_with_the_weights_as_they_are(make_run, shared):
     run = make_run()
     panel = LossMixer(run if shared else make_run)
-    start = panel.picture.value
+    start = panel.swipe.after.value
     press(panel.start_button)
     until(at_step(panel, 2))
     panel.sliders["style"].value = 10
     press(panel.reset_button)
     assert not panel.runner.alive
     assert panel.run.history == []
-    assert panel.picture.value == start
+    assert panel.swipe.after.value == start
     assert "press Start" in panel.label.value
     assert panel.run.objective.weights["style"] == pytest.approx(10 * DEFAULTS["style"])
     press(panel.start_button)
@@ -207,5 +214,5 @@ def test_live_it_returns_at_once(make_run, monkeypatch):
 def test_luminance_mode_shows_the_photo_in_its_colours(make_run):
     run = make_run(steps=2, colors="luminance")
     panel = LossMixer(run)
-    assert panel.photo.value
+    assert panel.swipe.before.value
     assert panel._finished(run.objective.losses["content"].content).std(dim=1).mean() > 0.02

@@ -187,14 +187,14 @@ def test_pause_go_on_and_stop(make):
     until(lambda: panel.runner.last is not None and panel.runner.last.index > 2)
     assert panel.grid_button.disabled and panel.blend_button.disabled
     panel.pause_button.click()
-    assert "paused: picture 1 of 6" in panel.label.value and panel.pause_button.description == "Go on"
+    assert "Paused: picture 1 of 6" in panel.label.value and panel.pause_button.description == "Go on"
     time.sleep(0.3)
     step = panel.runner.last.index
     time.sleep(0.3)
     assert panel.runner.last.index == step
     panel.pause_button.click()
     until(lambda: panel.runner.last.index > step)
-    assert "running" in panel.label.value
+    assert "Running" in panel.label.value
     panel.stop_button.click()
     panel.runner.wait(20)
     assert panel.runner.state == "stopped" and not panel.grid_button.disabled
@@ -213,7 +213,7 @@ def test_a_failure_is_said_on_the_panel_and_raised_when_headless(panel, monkeypa
 
     monkeypatch.setattr(panel, "_plan", fail)
     panel.grid_button.click()
-    until(lambda: "failed" in panel.label.value)
+    until(lambda: "Failed" in panel.label.value)
     assert "try &lt;less&gt;" in panel.label.value and not panel.grid_button.disabled
     monkeypatch.setenv("NSTLAB_HEADLESS", "1")
     with pytest.raises(DivergedError):

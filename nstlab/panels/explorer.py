@@ -51,7 +51,7 @@ class FeatureExplorer(parts.Panel):
         self.next_button.tooltip = "The channel of this layer that fires most on this photo after the one shown"
         for name, slider in (("layer", self.layer), ("channel", self.channel)):
             slider.add_class(f"nst-explorer-{name}")
-            slider.layout = widgets.Layout(width="330px", max_width="98%")
+            slider.layout, slider.style.description_width = widgets.Layout(width="330px", max_width="98%"), "70px"
         self.label = parts.label("nst-explorer-label")
         self.photo, self.map, self.patches = (parts.view(f"nst-explorer-{name}") for name in ("photo", "map", "patches"))
         for view in (self.photo, self.map, self.patches):

@@ -6,21 +6,22 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from nstlab import images, plots
+from nstlab import images
 from nstlab.errors import SettingError
 from nstlab.notebook import headless
 from nstlab.panels import parts
 from nstlab.panels.curves import loss_curves
 from nstlab.panels.runner import Runner
+from nstlab.panels.swipe import Swipe
 from nstlab.panels.weights import WeightSliders
 from nstlab.systems import Run
 
-HEIGHT = 2.2  # of a picture, in inches
+SHOWN = 480  # pixels of a picture's long side on the screen, at most
 INTERVAL = 0.5  # seconds between two drawings, at least
 
 
 class LossMixer(parts.Panel):
-    """A run to watch and to steer: one slider a loss, the picture beside the photo, and the loss curves.
+    """A run to watch and to steer: one slider a loss, the picture with a line between photo and painted, and the loss curves.
 
     `run` is a Run (see nstlab.systems.plan) or a function that makes one. A slider multiplies the weight that the run came
     with by 0.01 to 100; its left end is off. A change acts from the next step on and draws a line into the curves.
@@ -40,17 +41,16 @@ class LossMixer(parts.Panel):
         self.label = parts.label("nst-mixer-label")
         dials = WeightSliders(dict(self.run.objective.weights), "nst-mixer", self._weigh)
         self.weights, self.sliders, self.readouts = dials.weights, dials.sliders, dials.readouts
-        self.photo = parts.view("nst-mixer-photo")
-        self.picture = parts.view("nst-mixer-picture")
+        self.swipe = Swipe("nst-mixer", SHOWN)
         self.curves = parts.view("nst-mixer-curves")
 
         wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
         buttons = widgets.Box([self.start_button, self.pause_button, self.reset_button, self.label], layout=wrap)
-        views = widgets.Box([self.photo, self.picture, self.curves], layout=wrap)
+        views = widgets.Box([self.swipe, self.curves], layout=wrap)
         super().__init__([buttons, dials, views])
 
         content = getattr(self.run.objective.losses.get("content"), "content", self.run.start)
-        parts.put(self.photo, plots.show(self._finished(content), "photo", height=HEIGHT))
+        self.swipe.show(self._finished(content))
         self._weigh()
         self._refresh(self.runner)
 
@@ -118,8 +118,7 @@ class LossMixer(parts.Panel):
             began = time.monotonic()
             self._say(runner.state, runner.error)
             history = list(self.run.history)
-            step = history[-1]["index"] if history else 0
-            parts.put(self.picture, plots.show(self._image(), f"step {step}" if history else "the start", height=HEIGHT))
+            self.swipe.update(self._image())
             parts.put(self.curves, loss_curves(history, self.sliders, self._changes))
             runner.interval = max(INTERVAL, 5 * (time.monotonic() - began))  # most of the time is for the run
 

@@ -84,7 +84,7 @@ class Studio(parts.Panel):
         for control in (self.system, self.size, self.strength):
             control.layout, control.style.description_width = widgets.Layout(width="350px", max_width="98%"), "70px"
 
-        self.swipe.show(self._shown(self._image))
+        self.swipe.show(self._image)
         self.photo.show(photo)
         for chooser, source in zip(self.paintings, [*paintings, None, None][:SOME], strict=True):
             self._take_painting(chooser, source)
@@ -109,7 +109,7 @@ class Studio(parts.Panel):
             self._wish = self._options()
             self._run, self.result, self._link, self._share, self._left = None, None, "", 0.0, ""
             self._began = time.monotonic()
-            self.swipe.show(self._shown(self._image))
+            self.swipe.show(self._image)
             self.runner = Runner(self._paint, self._refresh, interval=INTERVAL).start()
             self._refresh(self.runner)
 
@@ -134,7 +134,7 @@ class Studio(parts.Panel):
         buttons = widgets.Box([self.paint_button, self.pause_button, self.stop_button], layout=wrap)
         how = [self.system, self.size, self.strength, self.protect, self.hint]
         controls = [title("1 · Your photo"), self.photo, title("2 · Paintings"), *self.paintings]
-        controls += [widgets.Box(self.thumbs, layout=wrap), title("3 · How"), *how]
+        controls += [widgets.Box(self.thumbs, layout=widgets.Layout(**WRAP, margin="6px 0 0")), title("3 · How"), *how]
         controls += [title("4 · Paint"), buttons, self.label, self.bar, self.save]
         left = widgets.VBox(controls, layout=widgets.Layout(flex="1 1 380px", min_width="0", max_width="560px"))
         right = widgets.VBox([self.swipe, self.painter], layout=widgets.Layout(flex="3 1 420px", min_width="0"))
@@ -147,7 +147,7 @@ class Studio(parts.Panel):
 
     def _take_photo(self, source) -> None:
         self._image = images.load(source)
-        self.swipe.show(self._shown(self._image))
+        self.swipe.show(self._image)
         self.painter.look(self._image)
         self._suit()
 
@@ -228,9 +228,9 @@ class Studio(parts.Panel):
                 if ended or runner.state == "paused":
                     self.result = run.result()
                     self._hand_over()
-                self.swipe.update(self._shown(run.result().image))
+                self.swipe.update(run.result().image)
             elif isinstance(runner.error, DivergedError):
-                self.swipe.update(self._shown(runner.error.image))
+                self.swipe.update(runner.error.image)
             self._say(runner)
             runner.interval = max(INTERVAL, 5 * (time.monotonic() - began))  # most of the time is for the run
 
@@ -265,9 +265,6 @@ class Studio(parts.Panel):
             control.disabled = busy
         for chooser in (self.photo, *self.paintings):
             chooser.enable(not busy)
-
-    def _shown(self, image):
-        return images.resize(image, SHOWN) if max(image.shape) > SHOWN else image
 
 
 def _there(source, learned: list[str] | None) -> bool:

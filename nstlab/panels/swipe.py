@@ -5,6 +5,7 @@ import itertools
 import ipywidgets as widgets
 import torch
 
+from nstlab import images
 from nstlab.panels import parts
 
 _NUMBERS = itertools.count(1)
@@ -13,7 +14,8 @@ _NUMBERS = itertools.count(1)
 class Swipe(widgets.VBox):
     """Two images (1, 3, H, W) of one size, one upon the other: `before` at the left of a line, `after` at its right.
 
-    `css` begins the names of the CSS classes (-before, -after, -swipe). Nothing is computed when the line moves.
+    They are shown with at most `width` pixels on their long side. `css` begins the names of the CSS classes (-before, -after,
+    -swipe). Nothing is computed when the line moves.
     """
 
     def __init__(self, css: str, width: int = 640):
@@ -37,15 +39,18 @@ class Swipe(widgets.VBox):
         height, width = before.shape[-2:]
         size = self._width if width >= height else round(self._width * width / height)
         self._stack.layout = self._row.layout = widgets.Layout(width=f"{size}px", max_width="100%", overflow="hidden")
-        self.before.value = parts.jpeg(before)
+        self.before.value = self._small(before)
         self.update(before if after is None else after)
         self.slider.value = 0
         self._row.layout.display = "none" if after is None else ""
 
     def update(self, after: torch.Tensor) -> None:
         """Another image at the right."""
-        self.after.value = parts.jpeg(after)
+        self.after.value = self._small(after)
         self._row.layout.display = ""
+
+    def _small(self, image: torch.Tensor) -> bytes:
+        return parts.jpeg(images.resize(image, self._width) if max(image.shape) > self._width else image)
 
     def _cut(self) -> None:
         at = self.slider.value

@@ -248,9 +248,9 @@ class StyleTriangle(parts.Panel):
         blend = ", ".join(f"{part} % {html.escape(name)}" for part, name in zip(percent, self.names, strict=True))
         text = f"<b>{blend}</b>. The picture is <b>{words}</b>. "
         if state == "failed":
-            text += f"failed: {parts.red(runner.error)}"
+            text += f"Failed: {parts.red(runner.error)}"
         elif state != "idle":
-            text += f"{state}: {self._job}" if state != "done" else "done"
+            text += f"{state.capitalize()}: {self._job}" if state != "done" else "Done."
         self.label.value = STYLE + text
         busy = state in ("running", "paused")
         self.grid_button.disabled = busy or not self._missing()

@@ -33,12 +33,9 @@ class WeightSliders(widgets.GridBox):
             self.sliders[name] = self._slider(name, number, factor or 10**OFF).add_class(f"{css}-slider-{name}")
             self.sliders[name].observe(lambda _: (self._say(), on_change()), names="value")
             self.readouts[name] = parts.label(f"{css}-weight-{name}")
-            self.readouts[name].layout = widgets.Layout(flex="1 0 150px")
-            rows.append(
-                widgets.Box(
-                    [self.sliders[name], self.readouts[name]], layout=widgets.Layout(flex_flow="row wrap", align_items="center")
-                )
-            )
+            self.readouts[name].layout = widgets.Layout(flex="0 0 156px", margin="0 0 0 auto")  # in a narrow row: below it
+            wrap = widgets.Layout(flex_flow="row wrap", align_items="center")
+            rows.append(widgets.Box([self.sliders[name], self.readouts[name]], layout=wrap))
         super().__init__(rows, layout=widgets.Layout(**LAYOUT))
         self._say()
 

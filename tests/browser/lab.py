@@ -1,6 +1,7 @@
 """A JupyterLab of its own and a browser that looks at it."""
 
 import contextlib
+import io
 import json
 import os
 import secrets
@@ -12,6 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from PIL import Image
 from waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -157,6 +159,44 @@ def wait_for_text(page, selector, pattern):
     """Wait until the text of an element matches a regular expression, and return it."""
     test = "([s, p]) => { const e = document.querySelector(s); return e && new RegExp(p).test(e.innerText) && e.innerText }"
     return page.wait_for_function(test, arg=[selector, pattern]).json_value()
+
+
+def upload(page, button, name, data):
+    """Press an upload button and choose a file: its bytes, or its path."""
+    with page.expect_file_chooser() as chosen:
+        page.click(button)
+    inside = {"name": name, "mimeType": "image/png", "buffer": data}
+    chosen.value.set_files(inside if isinstance(data, bytes) else data)
+
+
+def png(width, height, color, mode="RGB") -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, (width, height), color).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def drag(page, canvas, *points):
+    """Draw with the left button through points, in shares of the canvas."""
+    box = canvas.bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=12)
+    page.mouse.up()
+
+
+def wait_for_cut(page, css, percent):
+    """Wait until the line between before and after stands there: so much of `after` is cut away at its left."""
+    cut = "([s, p]) => getComputedStyle(document.querySelector(s)).clipPath.includes(` ${p}%`)"
+    page.wait_for_function(cut, arg=[f"{css}-after", percent])
+
+
+def move_line(page, css, key, times=1):
+    """Move that line by the keyboard: PageUp is five to the right."""
+    page.locator(f"{css}-swipe .noUi-handle").focus()
+    for _ in range(times):
+        page.keyboard.press(key)
 
 
 def check_no_errors(page):

@@ -31,14 +31,7 @@ def ink(page) -> int:
 
 
 def drag(page, *points, number=0):
-    """Draw with the left button through points, in shares of the canvas."""
-    box = page.locator(CANVAS).nth(number).bounding_box()
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=12)
-    page.mouse.up()
+    tools.drag(page, page.locator(CANVAS).nth(number), *points)
 
 
 def at_rest(page) -> tuple[float, int]:

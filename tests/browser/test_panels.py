@@ -21,14 +21,14 @@ def test_the_mixer(lab, lab_folder, page, tmp_path):
     tools.run_all(page)
     page.wait_for_selector(".nst-mixer-start")
     tools.wait_for_text(page, ".nst-mixer-label", "press Start")
-    start = tools.pixels(page, ".nst-mixer-picture")
-    photo = tools.pixels(page, ".nst-mixer-photo")
+    start = tools.pixels(page, ".nst-mixer-after")
+    photo = tools.pixels(page, ".nst-mixer-before")
     assert page.locator(".nst-mixer-pause").is_disabled()
 
-    page.locator(".nst-mixer-picture").scroll_into_view_if_needed()
+    page.locator(".nst-mixer-after").scroll_into_view_if_needed()
     page.click(".nst-mixer-start")
     tools.wait_for_text(page, ".nst-mixer-label", r"running, step ([4-9]|\d\d)")
-    tools.until(lambda: tools.pixels(page, ".nst-mixer-picture") != start, what="a new picture")
+    tools.until(lambda: tools.pixels(page, ".nst-mixer-after") != start, what="a new picture")
 
     before = page.locator(".nst-mixer-weight-style").inner_text()
     page.locator(".nst-mixer-slider-style .noUi-handle").focus()
@@ -46,20 +46,24 @@ def test_the_mixer(lab, lab_folder, page, tmp_path):
     page.click(".nst-mixer-pause")
     tools.wait_for_text(page, ".nst-mixer-label", "paused")
     time.sleep(1)  # the step that was under way
-    held = tools.pixels(page, ".nst-mixer-picture"), page.locator(".nst-mixer-label").inner_text()
+    held = tools.pixels(page, ".nst-mixer-after"), page.locator(".nst-mixer-label").inner_text()
     page.screenshot(path=tmp_path / "mixer_paused.png")
     time.sleep(1)
-    assert (tools.pixels(page, ".nst-mixer-picture"), page.locator(".nst-mixer-label").inner_text()) == held
+    assert (tools.pixels(page, ".nst-mixer-after"), page.locator(".nst-mixer-label").inner_text()) == held
 
     assert page.locator(".nst-mixer-pause").inner_text().strip() == "Go on"
     page.click(".nst-mixer-pause")
-    tools.until(lambda: tools.pixels(page, ".nst-mixer-picture") != held[0], what="a picture after the pause")
+    tools.until(lambda: tools.pixels(page, ".nst-mixer-after") != held[0], what="a picture after the pause")
     assert step_of(page.locator(".nst-mixer-label").inner_text()) > step_of(held[1])
+
+    tools.move_line(page, ".nst-mixer", "PageUp", 8)
+    tools.wait_for_cut(page, ".nst-mixer", 40)
+    page.screenshot(path=tmp_path / "mixer_line.png")
 
     page.click(".nst-mixer-reset")
     tools.wait_for_text(page, ".nst-mixer-label", "press Start")
-    tools.until(lambda: tools.pixels(page, ".nst-mixer-picture") == start, what="the start picture")
-    assert tools.pixels(page, ".nst-mixer-photo") == photo
+    tools.until(lambda: tools.pixels(page, ".nst-mixer-after") == start, what="the start picture")
+    assert tools.pixels(page, ".nst-mixer-before") == photo
     assert page.locator(".nst-mixer-weight-content").inner_text() == "off"
 
     page.set_viewport_size({"width": 620, "height": 1100})  # a narrow window: nothing may stick out
@@ -108,4 +112,12 @@ def test_the_feature_explorer(lab, lab_folder, page, tmp_path):
     page.keyboard.press("Enter")
     tools.wait_for_text(page, ".nst-explorer-label", "there is no such file")
     assert look() == second
+
+    tools.upload(page, ".nst-explorer-upload", "mine.png", tools.png(96, 64, "tomato"))
+    tools.wait_for_text(page, ".nst-explorer-chosen", "mine.png")
+    tools.until(lambda: look()[0] != second[0], what="the picture that was uploaded")
+    page.set_viewport_size({"width": 620, "height": 1100})
+    tools.settled(page, look)
+    page.screenshot(path=tmp_path / "explorer_narrow.png")
+    tools.check_fits(page, "button:visible, img, select, .slider-container, .nst-explorer-label")
     tools.check_no_errors(page)

@@ -1,7 +1,6 @@
 """The studio, served by Voila as `run.py studio` serves it: two visitors at once, and what must not be uploaded."""
 
 import contextlib
-import io
 import os
 import subprocess
 import sys
@@ -11,7 +10,6 @@ import urllib.request
 import lab as tools
 import nbformat
 import pytest
-from PIL import Image
 
 from nstlab import images
 
@@ -56,19 +54,6 @@ def visit(page, address):
     page.goto(address, wait_until="commit")
 
 
-def upload(page, button, name, data):
-    with page.expect_file_chooser() as chosen:
-        page.click(f"{CSS}-{button}-upload")
-    inside = {"name": name, "mimeType": "image/png", "buffer": data}
-    chosen.value.set_files(inside if isinstance(data, bytes) else data)
-
-
-def png(width, height, color, mode="RGB") -> bytes:
-    buffer = io.BytesIO()
-    Image.new(mode, (width, height), color).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def before(page):
     return tools.pixels(page, f"{CSS}-before")
 
@@ -83,18 +68,33 @@ def check_bad_uploads(page, folder):
         file.truncate(40_000_000)  # more than the connection takes in one piece
     photo = before(page)
     bad = {
-        "huge.png": (png(20_000, 10_000, 1, "1"), "huge.png has more than 50 million pixels: make a smaller copy of it"),
+        "huge.png": (tools.png(20_000, 10_000, 1, "1"), "huge.png has more than 50 million pixels: make a smaller copy of it"),
         "letter.png": (b"Dear teacher,\nthis is no picture.", "letter.png is not a picture in a format that can be read here"),
-        SCRIPT: (png(8, 8, "red"), r"<img src=x onerror=alert\(1\)>.png' holds characters that no file name should"),
+        SCRIPT: (tools.png(8, 8, "red"), r"<img src=x onerror=alert\(1\)>.png' holds characters that no file name should"),
         "long.png": (None, "long.png has 40 MB, and at most 20 MB can be uploaded"),
     }
     for name, (data, said) in bad.items():
-        upload(page, "photo", name, data if data is not None else folder / name)
+        tools.upload(page, f"{CSS}-photo-upload", name, data if data is not None else folder / name)
         text = tools.wait_for_text(page, f"{CSS}-photo-chosen", said)
         assert "\n" not in text.strip() and "Traceback" not in text
         assert page.locator(f"{CSS}-photo-pick select").input_value() == "cat"
     assert before(page) == photo
     assert page.locator("img[src='x']").count() == 0 and page.dialogs == []
+
+
+def protect(page):
+    """Choose the system that protects, and mark a place of the photo that it is to protect."""
+    page.locator(f"{CSS}-system select").select_option(label="keep what matters, and paint it too")
+    tools.wait_for_text(page, f"{CSS}-hint", "Nothing is marked")
+    page.click(f"{CSS}-protect")
+    canvas = page.locator("canvas.nst-painter-canvas")
+    canvas.wait_for()
+    assert page.locator(f"{CSS}-after").is_hidden()
+    tools.drag(page, canvas, (0.3, 0.3), (0.7, 0.5))
+    tools.wait_for_text(page, ".nst-painter-label", r"[1-9]\.\d % of the picture")
+    page.click(f"{CSS}-protect")
+    tools.wait_for_text(page, f"{CSS}-hint", r"[1-9] % of the photo is marked to be kept")
+    assert canvas.is_hidden()
 
 
 def test_two_visitors(served, page, browser, tmp_path):
@@ -113,11 +113,12 @@ def test_two_visitors(served, page, browser, tmp_path):
     assert page.locator(f"{CSS}-photo-path").is_hidden()  # no files of the server
     check_bad_uploads(page, tmp_path)
 
-    upload(page, "photo", "mine.png", png(300, 200, "tomato"))
+    tools.upload(page, f"{CSS}-photo-upload", "mine.png", tools.png(300, 200, "tomato"))
     tools.wait_for_text(page, f"{CSS}-photo-chosen", "mine.png")
     tools.until(lambda: before(page) != theirs, what="the photo that was uploaded")
     mine = after(page)
     page.locator(f"{CSS}-painting-2-pick select").select_option("starry-night")
+    protect(page)
     page.locator(f"{CSS}-paint").focus()
     page.keyboard.press("Enter")
     tools.wait_for_text(page, f"{CSS}-label", r"painting: step [3-9]")
@@ -129,11 +130,8 @@ def test_two_visitors(served, page, browser, tmp_path):
     page.click(f"{CSS}-stop")
     tools.wait_for_text(page, f"{CSS}-label", "stopped: step")
 
-    page.locator(f"{CSS}-swipe .noUi-handle").focus()
-    for _ in range(3):
-        page.keyboard.press("PageUp")
-    cut = f"() => getComputedStyle(document.querySelector('{CSS}-after')).clipPath.includes('15%')"
-    page.wait_for_function(cut)
+    tools.move_line(page, CSS, "PageUp", 3)
+    tools.wait_for_cut(page, CSS, 15)
     page.screenshot(path=tmp_path / "studio.png")
     with page.expect_download() as loading:
         page.click(f"{CSS}-download")
@@ -141,6 +139,7 @@ def test_two_visitors(served, page, browser, tmp_path):
     loading.value.save_as(saved)
     assert loading.value.suggested_filename == "mine-great-wave-starry-night.png"
     settings = images.metadata(saved)["settings"]
+    assert settings["system"] == "preserve" and "painted by hand" in str(settings["guide"])
     assert (settings["content"], settings["styles"], settings["size"]) == ("mine.png", ["great-wave", "starry-night"], 96)
     assert images.load(saved).shape == (1, 3, 64, 96)
 

@@ -60,9 +60,9 @@ def test_the_triangle(lab, lab_folder, page, tmp_path):
     assert tools.pixels(page, PICTURE) == photo
 
     page.click(".nst-triangle-grid")
-    tools.wait_for_text(page, LABEL, r"running: picture \d of 6, step \d")
+    tools.wait_for_text(page, LABEL, r"Running: picture \d of 6, step \d")
     assert page.locator(".nst-triangle-blend").is_disabled()
-    tools.wait_for_text(page, LABEL, r"painted with this blend\W.*done|cross-faded.*done")
+    tools.wait_for_text(page, LABEL, r"painted with this blend\W.*Done|cross-faded.*Done")
     tools.until(lambda: tools.pixels(page, PICTURE) != photo, what="a painted picture")
     assert page.locator(".nst-triangle-grid").is_disabled()
 
