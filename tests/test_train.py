@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from tiny import GAME, PHOTOS, Poisoned, tiny
+from tiny import GAME, NETWORKS, PHOTOS, Poisoned, tiny
 
 from nstlab import checkpoints, images
 from nstlab.errors import DivergedError, ImageError, SettingError, WeightsError
 from nstlab.journal import Journal
+from nstlab.perceptual import PerceptualObjective
 
 TESTS = Path(__file__).parent
 
@@ -308,6 +309,19 @@ def test_folders_of_pictures(tmp_path):
 def test_a_critic_may_have_fewer_paintings_than_a_batch():
     training = tiny("multiscale_gan", style="starry-night", batch=4, steps=3)
     assert finished(training).history[-1]["critic"] > 0
+
+
+def test_every_scale_has_its_terms(monkeypatch):
+    made = tiny("multiscale_gan", network=NETWORKS["multiscale_gan"] | {"scales": 3})
+    seen, call = [], PerceptualObjective.__call__
+
+    def noted(self, picture, photo, *others):
+        seen.append((picture.shape[-1], photo.shape[-1]))
+        return call(self, picture, photo, *others)
+
+    monkeypatch.setattr(PerceptualObjective, "__call__", noted)
+    next(iter(made))
+    assert seen == [(32, 32), (16, 16), (8, 8)]
 
 
 def test_styles_are_drawn_evenly_and_by_step():

@@ -21,7 +21,7 @@ from nstlab.systems.feed_forward import Pass, add, check_rate, describe, one_pas
 from nstlab.train import Task, Training
 
 STYLES = None
-DRAFT = 0.5  # what the draft's own terms count against those of the finished picture
+DRAFT = 0.5  # what the terms of each coarser picture count against those of the finished one
 WEIGHTS = {"adversarial": 1.0, "matching": 0.0}  # beside those of PerceptualObjective
 
 
@@ -58,10 +58,11 @@ class MultiscaleGan(Task):
         network, critic = {"scales": 2, **(network or {})}, {"scales": 2, "layers": 2, **(critic or {})}
         encoder = open_encoder(encoder, device)
         self.fine = PerceptualObjective(encoder, pictures, own, **options)
-        self.coarse = PerceptualObjective(encoder, pictures, own, **options)
+        self.coarser = [PerceptualObjective(encoder, pictures, own, **options) for _ in range(network["scales"] - 1)]
         game = {name: check_weight(name, (weights or {}).get(name, WEIGHTS[name])) for name in WEIGHTS}
         self.weights = self.fine.weights | game
-        self.fine.weights = self.coarse.weights = self.weights
+        for objective in (self.fine, *self.coarser):
+            objective.weights = self.weights
         self.info = describe("MultiscaleNet", names, network)
         self.settings = {"rate": check_rate(rate), "critic_rate": check_rate(critic_rate), "decay": decay, "critic": critic}
         self.settings |= {"form": form, "warmup": warmup, "gate": gate, **options}
@@ -88,7 +89,7 @@ class MultiscaleGan(Task):
                 blend = torch.nn.functional.one_hot(drawn, len(self.info["styles"])).float()
                 pictures = training.wrapped["generator"].forward_all(photo, blend)
                 total, terms = self.fine(pictures[-1], photo, blend, guides)
-                total = total + DRAFT * self._draft(pictures[0], photo, blend, guides)
+                total = total + DRAFT * self._drafts(pictures[:-1], photo, blend, guides)
                 if playing:
                     total, terms = self._play(pictures[-1], real, total, terms)
                 backward(total)
@@ -98,10 +99,13 @@ class MultiscaleGan(Task):
         self.average.update(self.generator)
         return sums | self._criticise(outputs, training, learns=playing)
 
-    def _draft(self, draft, photo, blend, guides):
-        while photo.shape[-1] > draft.shape[-1]:
+    def _drafts(self, drafts, photo, blend, guides):
+        """The objective of each coarser picture, with the photo at its size, added up."""
+        total = 0.0
+        for objective, draft in zip(self.coarser, reversed(drafts), strict=True):
             photo, guides = shrink(photo), None if guides is None else shrink(guides)
-        return self.coarse(draft, photo, blend, guides)[0]
+            total = total + objective(draft, photo, blend, guides)[0]
+        return total
 
     def _play(self, picture, real, total, terms):
         """The generator's part of the game; the critic's weights are left alone."""
