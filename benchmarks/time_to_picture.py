@@ -34,9 +34,9 @@ from nstlab.optimize import optimize
 PAIRS = (("astronaut", "starry-night"), ("cat", "great-wave"), ("coffee", "composition-viii"))
 PLANS = {  # (encoder, share of the size, steps); the last steps are an upper bound
     "flat": (("vgg19", 1.0, 100),),
-    "vgg19": (("vgg19", 0.25, 50), ("vgg19", 0.5, 40), ("vgg19", 1.0, 90)),
-    "pocket": (("pocket", 0.25, 50), ("pocket", 0.5, 40), ("pocket", 1.0, 80)),
-    "pocket, vgg19": (("pocket", 0.25, 50), ("pocket", 0.5, 40), ("pocket", 1.0, 30), ("vgg19", 1.0, 80)),
+    "vgg19": (("vgg19", 0.25, 50), ("vgg19", 0.5, 40), ("vgg19", 1.0, 60)),
+    "pocket": (("pocket", 0.25, 50), ("pocket", 0.5, 40), ("pocket", 1.0, 40)),
+    "pocket, vgg19": (("pocket", 0.25, 50), ("pocket", 0.5, 40), ("pocket", 1.0, 30), ("vgg19", 1.0, 50)),
 }
 HEADLINE = {"cpu_ratio_vgg19": "vgg19", "cpu_ratio_pocket": "pocket, vgg19"}
 

@@ -30,7 +30,10 @@ def test_sliders_choose_the_run(folder):
     panel.sliders["weight"].value = 5
     assert panel.row["parameters"] == {"style": "wave", "weight": 5, "size": 96} and panel.swipe.after.value != first
     panel.sliders["style"].value = "night"
-    assert panel.label.value == "failed: &lt;b&gt;no&lt;/b&gt;" and panel.compare_button.disabled
+    assert ">failed: &lt;b&gt;no&lt;/b&gt;<" in panel.label.value and panel.compare_button.disabled
+    assert panel.swipe.layout.display == "none"  # what is seen is never another run's
+    panel.sliders["weight"].value = 1
+    assert panel.swipe.layout.display == "" and panel.swipe._row.layout.display == "none"
 
 
 def test_the_kept_picture_stays_at_the_left(folder):
@@ -38,6 +41,10 @@ def test_the_kept_picture_stays_at_the_left(folder):
     panel.compare()
     panel.sliders["weight"].value = 5
     assert panel.swipe.before.value != panel.swipe.after.value and panel.swipe.slider.value == 50
+    assert panel.label.value.endswith("before: <b>style wave, weight 1</b>")
+    panel.swipe.slider.value = 20
+    panel.sliders["weight"].value = 1
+    assert panel.swipe.slider.value == 20
 
 
 def test_reload(folder):

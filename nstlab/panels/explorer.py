@@ -130,10 +130,11 @@ class FeatureExplorer(parts.Panel):
         found = self.surveyed.patches(layer, channel)
         parts.put(self.patches, _small(mosaic([patch for patch, _, _ in found])))
         rank = "it is silent on this photo" if silent else f"number {self._order.index(channel) + 1} in strength on this photo"
+        frame = "" if silent else ", like the frame around the strongest place"
         names = ", ".join(html.escape(str(source)) for _, source, _ in found if isinstance(source, str))
         self.label.value = (
-            f"<b>{layer}, channel {channel}</b> of {len(self._order)}: {rank}. A unit sees {field.size} x {field.size} pixels,"
-            f" like the frame around the strongest place. Patches, strongest first: {names}."
+            f"<b>{layer}, channel {channel}</b> of {len(self._order)}: {rank}. A unit sees {field.size} x {field.size} pixels"
+            f"{frame}. Patches, strongest first: {names}."
         )
 
 

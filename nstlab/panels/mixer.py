@@ -18,6 +18,7 @@ from nstlab.systems import Run
 
 SHOWN = 480  # pixels of a picture's long side on the screen, at most
 INTERVAL = 0.5  # seconds between two drawings, at least
+WRAP = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 12px"}
 
 
 class LossMixer(parts.Panel):
@@ -44,10 +45,9 @@ class LossMixer(parts.Panel):
         self.swipe = Swipe("nst-mixer", SHOWN)
         self.curves = parts.view("nst-mixer-curves")
 
-        wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
-        buttons = widgets.Box([self.start_button, self.pause_button, self.reset_button, self.label], layout=wrap)
-        views = widgets.Box([self.swipe, self.curves], layout=wrap)
-        super().__init__([buttons, dials, views])
+        buttons = [self.start_button, self.pause_button, self.reset_button, self.label]
+        views = widgets.Box([self.swipe, self.curves], layout=widgets.Layout(**WRAP, margin="6px 0 0"))
+        super().__init__([widgets.Box(buttons, layout=widgets.Layout(**WRAP)), dials, views])
 
         content = getattr(self.run.objective.losses.get("content"), "content", self.run.start)
         self.swipe.show(self._finished(content))

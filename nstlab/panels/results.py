@@ -19,8 +19,8 @@ class SweepBrowser(parts.Panel):
     """A slider for each parameter that a sweep varies; the picture and numbers of the run they choose.
 
     `folder` is that of `nstlab sweep`. "Compare with this" keeps the picture, and the line between before and after then stands
-    between it and the run that is chosen next. "Reload" reads the table again while a sweep is under way. Raises SettingError
-    for a folder without a table.
+    between it and the run that is chosen next; it stays where it is put. "Reload" reads the table again while a sweep is
+    under way. Raises SettingError for a folder without a table.
     """
 
     def __init__(self, folder):
@@ -29,7 +29,7 @@ class SweepBrowser(parts.Panel):
         self.swipe = Swipe("nst-results", 480)
         self.compare_button = parts.button("Compare with this", "columns", "nst-results-compare", self.compare)
         self.reload_button = parts.button("Reload", "refresh", "nst-results-reload", self.reload)
-        self._kept = None
+        self._kept, self._named = None, ""
         self.rows = self._read()
         values = {
             name: list(dict.fromkeys(row["parameters"][name] for row in self.rows)) for name in self.rows[0]["parameters"]
@@ -49,7 +49,9 @@ class SweepBrowser(parts.Panel):
     def compare(self) -> None:
         """Keep the picture that is shown, to compare the next ones with."""
         self._kept = self._picture(self.row)
+        self._named = ", ".join(f"{name} {_short(slider.value)}" for name, slider in self.sliders.items())
         self._show()
+        self.swipe.slider.value = 50
 
     def reload(self) -> None:
         """Read the table again; the parameters must be those of before."""
@@ -72,7 +74,7 @@ class SweepBrowser(parts.Panel):
         return rows
 
     def _slider(self, name: str, values: list) -> widgets.SelectionSlider:
-        options = [(Path(value).stem if isinstance(value, str) else str(value), value) for value in values]
+        options = [(_short(value), value) for value in values]
         slider = widgets.SelectionSlider(options=options, description=name, style={"description_width": "110px"})
         slider.layout = widgets.Layout(width="420px", max_width="100%")
         slider.observe(lambda _: self._show(), names="value")
@@ -90,20 +92,25 @@ class SweepBrowser(parts.Panel):
             return
         self.compare_button.disabled = picture is None
         self.label.value = self._said(row)
+        self.swipe.layout.display = "none" if picture is None else ""
         if picture is None:
             return
-        if self._kept is None:
-            self.swipe.show(picture)
-        elif self._kept.shape == picture.shape:
-            self.swipe.show(self._kept, picture)
-        else:
-            self.swipe.show(images.resize(self._kept, tuple(picture.shape[-2:])), picture)
-        self.swipe.slider.value = 50 if self._kept is not None else 0
+        line, kept = self.swipe.slider.value, self._kept
+        if kept is not None and kept.shape != picture.shape:
+            kept = images.resize(kept, tuple(picture.shape[-2:]))
+        self.swipe.show(*([picture] if kept is None else [kept, picture]))
+        self.swipe.slider.value = line
 
     def _said(self, row: dict) -> str:
         if row["status"] != "done":
-            return html.escape(f"{row['status']}: {row.get('error') or 'not run yet'}")
+            return parts.red(SettingError(f"{row['status']}: {row.get('error') or 'not run yet'}"))
         numbers = {name: value for name, value in flat(row["results"]).items() if type(value) in (int, float)}
         shown = [f"{name} {value:.4g}" for name, value in numbers.items()]
         seconds = f"{row['seconds']:.0f} s" if row.get("seconds") else ""
-        return html.escape(" · ".join(filter(None, [*shown[:MOST], seconds])) or "done, without numbers")
+        said = html.escape(" · ".join(filter(None, [*shown[:MOST], seconds])) or "done, without numbers")
+        return f"{said}<br>before: <b>{html.escape(self._named)}</b>" if self._named else said
+
+
+def _short(value) -> str:
+    """A value as a slider says it: of a file its name."""
+    return Path(value).stem if isinstance(value, str) else str(value)

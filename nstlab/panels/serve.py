@@ -3,6 +3,7 @@
 import os
 import sys
 
+from nstlab.notebook import HOSTED
 from nstlab.panels.chooser import SERVED_BYTES
 
 IDLE = 600  # seconds after which the kernel of a visitor who has left is ended
@@ -14,6 +15,7 @@ SETTINGS = {
         "show_tracebacks": False,
         "strip_sources": True,
     },
+    "TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": [HOSTED]},  # links to other places, for readers of code
     "MappingKernelManager": {"cull_idle_timeout": IDLE, "cull_interval": 60, "cull_connected": False},
 }
 

@@ -5,6 +5,8 @@ import time
 
 import lab as tools
 
+from nstlab import images
+
 
 def step_of(text: str) -> int:
     return int(re.search(r"step (\d+)", text).group(1))
@@ -113,7 +115,7 @@ def test_the_feature_explorer(lab, lab_folder, page, tmp_path):
     tools.wait_for_text(page, ".nst-explorer-label", "there is no such file")
     assert look() == second
 
-    tools.upload(page, ".nst-explorer-upload", "mine.png", tools.png(96, 64, "tomato"))
+    tools.upload(page, ".nst-explorer-upload", "mine.png", images.locate("rocket").read_bytes())
     tools.wait_for_text(page, ".nst-explorer-chosen", "mine.png")
     tools.until(lambda: look()[0] != second[0], what="the picture that was uploaded")
     page.set_viewport_size({"width": 620, "height": 1100})

@@ -107,7 +107,7 @@ def test_two_visitors(served, page, browser, tmp_path):
     for visitor in (page, other):
         visitor.wait_for_selector(f"{CSS}-paint")
         tools.wait_for_text(visitor, f"{CSS}-label", "Press Paint")
-    assert page.locator(".jp-InputArea-editor").count() == 0  # no code
+    assert page.locator(".jp-InputArea-editor, a[href*=colab]").count() == 0  # no code, and no links for those who read it
     theirs = before(other)
     assert before(page) == theirs  # both on the cat
     assert page.locator(f"{CSS}-photo-path").is_hidden()  # no files of the server
@@ -138,8 +138,9 @@ def test_two_visitors(served, page, browser, tmp_path):
     saved = tmp_path / "saved.png"
     loading.value.save_as(saved)
     assert loading.value.suggested_filename == "mine-great-wave-starry-night.png"
-    settings = images.metadata(saved)["settings"]
-    assert settings["system"] == "preserve" and "painted by hand" in str(settings["guide"])
+    kept = images.metadata(saved)
+    assert kept["settings"]["system"] == "preserve" and "guide: painted by hand" in kept["notes"]
+    settings = kept["settings"]
     assert (settings["content"], settings["styles"], settings["size"]) == ("mine.png", ["great-wave", "starry-night"], 96)
     assert images.load(saved).shape == (1, 3, 64, 96)
 
