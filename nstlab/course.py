@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from nstlab.errors import SettingError
+from nstlab.notebook import HOSTED
 
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION[ \t]*$", re.M | re.S)
 HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS\n.*?^[ \t]*### END HIDDEN TESTS[ \t]*\n?", re.M | re.S)
@@ -70,11 +71,13 @@ def marked(path: Path) -> dict:
     """The notebook at `path`, marked for nbgrader: solution and check in cells of their own, one point for each check cell.
 
     From the first exercise on, no cell keeps an output (they come from the solutions), and an error does not stop a run of all
-    cells. Raises SettingError where an exercise has no check, or its markers do not pair.
+    cells. The badges go: what they open has the solutions. Raises SettingError where an exercise has no check, or its markers
+    do not pair.
     """
     notebook = json.loads(Path(path).read_text(encoding="utf-8"))
     notebook["metadata"].pop("nstlab", None)  # the hash of the cells as they were
-    cells = notebook["cells"] = [part for cell in notebook["cells"] for part in _split(cell, path)]
+    lesson = [cell for cell in notebook["cells"] if not is_badges(cell)]
+    cells = notebook["cells"] = [part for cell in lesson for part in _split(cell, path)]
     number, unchecked, taken = 0, False, Counter()
     for place, cell in enumerate(cells):
         if cell["cell_type"] != "code" or not cell["source"].strip():
@@ -95,6 +98,11 @@ def marked(path: Path) -> dict:
     if unchecked:
         raise SettingError(f"{path}: exercise {number} has no check; write one behind its solution")
     return notebook
+
+
+def is_badges(cell: dict) -> bool:
+    """Whether a cell is the line of badges that open the notebook elsewhere."""
+    return cell["cell_type"] == "markdown" and HOSTED in cell["metadata"].get("tags", [])
 
 
 def _split(cell: dict, path: Path) -> list[dict]:

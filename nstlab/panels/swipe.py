@@ -50,7 +50,7 @@ class Swipe(widgets.VBox):
         self._row.layout.display = ""
 
     def _small(self, image: torch.Tensor) -> bytes:
-        return parts.jpeg(images.resize(image, self._width) if max(image.shape) > self._width else image)
+        return parts.jpeg(images.resize(image, self._width) if max(image.shape[-2:]) > self._width else image)
 
     def _cut(self) -> None:
         at = self.slider.value
