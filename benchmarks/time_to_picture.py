@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 import torch
-from measuring import machine, options
+from measuring import machine, options, peak_mb
 from PIL import Image
 
 from nstlab import images
@@ -84,7 +84,7 @@ def paint(folder: Path, stages) -> None:
                 images.save(image, folder / f"{len(rows)}.png")
                 spent = {"cpu_s": time.process_time() - before, "wall_s": time.perf_counter() - started - before}
                 before += time.process_time() - saving  # one file would do: the earlier ones are not charged
-                rows.append(spent | {"step": step.index, "work": round(work, 1)})
+                rows.append(spent | {"mb": peak_mb(), "step": step.index, "work": round(work, 1)})
                 (folder / "rows.json").write_text(json.dumps(rows))
         start = image
 
@@ -125,7 +125,7 @@ def ours(folder: Path, stages, wanted: float, threads: int) -> dict:
     """What a plan of ours spends until its file is as good as wanted, or all it spends, with the loss that it reaches."""
     for old in folder.glob("[0-9]*.png"):
         old.unlink()
-    _, _, megabytes = spend([sys.executable, __file__, "--paint", folder, "--stages", json.dumps(stages)], threads)
+    spend([sys.executable, __file__, "--paint", folder, "--stages", json.dumps(stages)], threads)
     rows = json.loads((folder / "rows.json").read_text())
     judged = functools.cache(lambda number: judge(folder, f"{number}.png"))
     low, reached = 0, len(rows) - 1
@@ -133,7 +133,7 @@ def ours(folder: Path, stages, wanted: float, threads: int) -> dict:
         middle = (low + reached) // 2
         low, reached = (low, middle) if judged(middle) <= wanted else (middle + 1, reached)
     loss = judged(reached)
-    return rows[reached] | {"mb": megabytes, "loss": loss, "reached": loss <= wanted}
+    return rows[reached] | {"loss": loss, "reached": loss <= wanted}
 
 
 def compare(content: str, style: str, size: int, iterations: int, plans: dict, threads: int, keep: Path | None) -> list[dict]:
