@@ -23,7 +23,7 @@ def address(project="pyproject.toml") -> str:
     """OWNER/NAME of the repository on GitHub: `Repository` under [project.urls]. Raises SettingError."""
     try:
         said = tomllib.loads(Path(project).read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise SettingError(f"{project} names no Repository under [project.urls] ({error}): write its address there") from None
     found = GITHUB.fullmatch(said)
     if not found:

@@ -179,8 +179,8 @@ def _csv(rows: list[dict]) -> str:
     out = csv.writer(text, lineterminator="\n")
     shown = [f"result.{name}" if name in taken else name for name in results]
     out.writerow([*parameters, "status", "seconds", *shown, "picture", "error"])
-    for row, values in zip(rows, found, strict=True):
-        values = [*row["parameters"].values(), row["status"], row["seconds"], *(values.get(name) for name in results)]
+    for row, own in zip(rows, found, strict=True):
+        values = [*row["parameters"].values(), row["status"], row["seconds"], *(own.get(name) for name in results)]
         out.writerow([*values, row["picture"], row["error"]])
     return text.getvalue()
 

@@ -61,7 +61,7 @@ class PictureChooser(widgets.Box):
         self.pick.layout, self.pick.style.description_width = widgets.Layout(width="260px", max_width="98%"), "70px"
         self.path.layout = widgets.Layout(width="240px", max_width="98%", display="none" if served() else "")
         self.upload.layout = widgets.Layout(width="auto")
-        wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
+        wrap = parts.wrapping()
         super().__init__([self.pick, self.path, self.upload, self.label, guard], layout=wrap)
         self.offer(samples.names("photo") + samples.names("painting") if names is None else names)
         self.pick.observe(lambda change: self._take(lambda: (change.new, change.new)), names="value")

@@ -57,7 +57,7 @@ class FeatureExplorer(parts.Panel):
         for view in (self.photo, self.map, self.patches):
             view.format = "jpeg"
 
-        wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
+        wrap = parts.wrapping()
         knobs = widgets.Box([self.layer, self.channel, self.next_button], layout=wrap)
         views = widgets.Box([self.photo, self.map, self.patches], layout=wrap)
         super().__init__([self.chooser, knobs, self.label, views])

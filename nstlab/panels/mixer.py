@@ -18,7 +18,6 @@ from nstlab.systems import Run
 
 SHOWN = 480  # pixels of a picture's long side on the screen, at most
 INTERVAL = 0.5  # seconds between two drawings, at least
-WRAP = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 12px"}
 
 
 class LossMixer(parts.Panel):
@@ -46,8 +45,8 @@ class LossMixer(parts.Panel):
         self.curves = parts.view("nst-mixer-curves")
 
         buttons = [self.start_button, self.pause_button, self.reset_button, self.label]
-        views = widgets.Box([self.swipe, self.curves], layout=widgets.Layout(**WRAP, margin="6px 0 0"))
-        super().__init__([widgets.Box(buttons, layout=widgets.Layout(**WRAP)), dials, views])
+        views = widgets.Box([self.swipe, self.curves], layout=parts.wrapping(margin="6px 0 0"))
+        super().__init__([widgets.Box(buttons, layout=parts.wrapping()), dials, views])
 
         content = getattr(self.run.objective.losses.get("content"), "content", self.run.start)
         self.swipe.show(self._finished(content))

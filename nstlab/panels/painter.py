@@ -61,7 +61,7 @@ class MapPainter(parts.Panel):
 
         self.chooser = PictureChooser("nst-painter", self.look)
         self.chooser.show(photo)
-        wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
+        wrap = parts.wrapping()
         tools = widgets.Box([self.tool, self.brush, self.softness], layout=wrap)
         buttons = [self.undo_button, self.clear_button, self.invert_button, self.saliency_button]
         for like, others in ((self.undo_button, buttons), (self.brush, [self.softness])):

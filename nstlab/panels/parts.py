@@ -51,9 +51,14 @@ def label(css: str, text: str = "") -> widgets.HTML:
     return widgets.HTML(text).add_class(css)
 
 
-def red(error: Exception) -> str:
-    """An error's message for a label, with its kind where the message was not written for people."""
-    kind = "" if isinstance(error, NstlabError) else f"{type(error).__name__}: "
+def wrapping(**more) -> widgets.Layout:
+    """The layout of a row whose parts go below one another where the window is narrow."""
+    return widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px", **more)
+
+
+def red(error: Exception | str) -> str:
+    """An error, or its message, for a label; with its kind where the message was not written for people."""
+    kind = "" if isinstance(error, NstlabError | str) else f"{type(error).__name__}: "
     return f'<span style="color:{COLORS[1]}">{html.escape(f"{kind}{error}")}</span>'
 
 

@@ -35,7 +35,7 @@ class SweepBrowser(parts.Panel):
             name: list(dict.fromkeys(row["parameters"][name] for row in self.rows)) for name in self.rows[0]["parameters"]
         }
         self.sliders = {name: self._slider(name, found) for name, found in values.items() if len(found) > 1 or len(values) == 1}
-        wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
+        wrap = parts.wrapping()
         buttons = widgets.Box([self.compare_button, self.reload_button], layout=wrap)
         super().__init__([*self.sliders.values(), buttons, self.label, self.swipe])
         self._show()
@@ -103,7 +103,7 @@ class SweepBrowser(parts.Panel):
 
     def _said(self, row: dict) -> str:
         if row["status"] != "done":
-            return parts.red(SettingError(f"{row['status']}: {row.get('error') or 'not run yet'}"))
+            return parts.red(f"{row['status']}: {row.get('error') or 'not run yet'}")
         numbers = {name: value for name, value in flat(row["results"]).items() if type(value) in (int, float)}
         shown = [f"{name} {value:.4g}" for name, value in numbers.items()]
         seconds = f"{row['seconds']:.0f} s" if row.get("seconds") else ""

@@ -31,7 +31,6 @@ LOOK = f"""<style>
 .{CSS}-save a.{CSS}-download-map {{ font-size: 15px; font-weight: normal }}
 .{CSS}-save pre {{ font-size: 12px; line-height: 1.3; white-space: pre-wrap }}
 </style>"""
-WRAP = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 12px", "overflow": "visible"}
 
 
 class Studio(parts.Panel):
@@ -130,11 +129,15 @@ class Studio(parts.Panel):
 
     def _lay_out(self) -> widgets.Box:
         """The controls in the order of their use, and beside them, or below where it is narrow, what there is to see."""
-        wrap, title = widgets.Layout(**WRAP), lambda text: widgets.HTML(f"<h3>{text}</h3>")
-        buttons = widgets.Box([self.paint_button, self.pause_button, self.stop_button], layout=wrap)
+
+        def row(children, **more):
+            return widgets.Box(children, layout=parts.wrapping(overflow="visible", **more))
+
+        title = lambda text: widgets.HTML(f"<h3>{text}</h3>")
+        buttons = row([self.paint_button, self.pause_button, self.stop_button])
         how = [self.system, self.size, self.strength, self.protect, self.hint]
         controls = [title("1 · Your photo"), self.photo, title("2 · Paintings"), *self.paintings]
-        controls += [widgets.Box(self.thumbs, layout=widgets.Layout(**WRAP, margin="6px 0 0")), title("3 · How"), *how]
+        controls += [row(self.thumbs, margin="6px 0 0"), title("3 · How"), *how]
         controls += [title("4 · Paint"), buttons, self.label, self.bar, self.save]
         left = widgets.VBox(controls, layout=widgets.Layout(flex="1 1 380px", min_width="0", max_width="560px"))
         right = widgets.VBox([self.swipe, self.painter], layout=widgets.Layout(flex="3 1 420px", min_width="0"))
@@ -254,7 +257,7 @@ class Studio(parts.Panel):
         if runner.stopping:
             text = "stopping after the step it is in"
         if state == "failed":
-            text = parts.red(runner.error if isinstance(runner.error, NstlabError) else SettingError(_sorry(runner.error)))
+            text = parts.red(runner.error if isinstance(runner.error, NstlabError) else _sorry(runner.error))
         self.label.value, self.save.value = f"<b>{text}</b>", self._link
         self.bar.value = 1.0 if state == "done" else self._share
         self.paint_button.disabled, self.paint_button.description = busy, "Paint" if state == "idle" else "Paint again"

@@ -59,7 +59,7 @@ class TrainingPanel(parts.Panel):
         self.curves, self.gallery = parts.view(f"{CSS}-curves"), parts.view(f"{CSS}-gallery")
         self._gallery = Gallery(gallery, str(asked.get("content", "")))
 
-        wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
+        wrap = parts.wrapping()
         buttons = [self.start_button, self.pause_button, self.stop_button, self.save_button, self.reset_button]
         slow = widgets.Box([self.curves, self.gallery], layout=wrap)
         super().__init__([widgets.Box(buttons, layout=wrap), self.label, self.bar, dials, self.views, slow])

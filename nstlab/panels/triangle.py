@@ -70,7 +70,7 @@ class StyleTriangle(parts.Panel):
         self.canvas = Canvas(width=WIDTH, height=HEIGHT, tabbable=False)  # the keyboard has the sliders
         self.canvas.add_class("nst-triangle-canvas")
 
-        wrap = widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 12px")
+        wrap = parts.wrapping()
         self.corners.layout = self.canvas.layout = widgets.Layout(grid_area="1 / 1", width="100%", margin="0")
         stack = widgets.GridBox([self.corners, self.canvas])  # one upon the other
         stack.layout = widgets.Layout(width=f"{WIDTH}px", max_width="100%", overflow="hidden")
