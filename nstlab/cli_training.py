@@ -37,6 +37,8 @@ def train(
     workers: Annotated[int, typer.Option(help="Processes that prepare pictures.")] = 0,
     progressive: Annotated[bool, typer.Option("--progressive", help="The first half of the steps at half the size.")] = False,
     precision: Annotated[str, typer.Option(help="fp32, or bf16 (mixed).")] = "fp32",
+    blocks: Annotated[int | None, typer.Option(help="Residual blocks of the network.  [default: 4; a revision: 3]")] = None,
+    begin: Annotated[Path | None, typer.Option(help="A checkpoint of the same system and styles to begin with.")] = None,
     warmup: Annotated[int | None, typer.Option(help="multiscale_gan: steps before the critic joins.  [default: 100]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's logs too.")] = False,
@@ -52,7 +54,8 @@ def train(
         system, content, styles, real=real, annotations=annotations, guides=guides, seed=seed, folder=out, device=device,
         encoder=encoder, weights=parse_weights(weight), rate=rate, style_scale=style_scale, steps=steps, size=size, batch=batch,
         accumulate=accumulate, workers=workers, progressive=progressive, save_every=save_every, resume=resume,
-        precision=precision, tensorboard=tensorboard, task=None if warmup is None else {"warmup": warmup},
+        precision=precision, tensorboard=tensorboard, begin=begin, network=None if blocks is None else {"blocks": blocks},
+        task=None if warmup is None else {"warmup": warmup},
     )  # fmt: skip
     talks = made.rank == 0
     for note in made.notes if talks else ():

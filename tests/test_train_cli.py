@@ -110,6 +110,8 @@ def test_a_loss_that_is_not_a_number(monkeypatch, capsys, tmp_path):
         (("train", "johnson", "--style", "spring", "--annotations", "nothing.json"), "samples: there is no such folder"),
         (("train", "johnson", "--style", "spring", "--precision", "fp8"), "unknown precision"),
         (("train", "johnson", "--style", "spring", "--warmup", "9"), "johnson has no critic to wait for"),
+        (("train", "johnson", "--style", "spring", "--blocks", "-1"), "blocks -1"),
+        (("train", "johnson", "--style", "spring", "--begin", "none.safetensors"), "no such checkpoint"),
         (("train", "johnson", "--style", "spring", "--device", "tpu9"), "device 'tpu9' is not available"),
     ],
 )

@@ -2,7 +2,7 @@ import json
 
 import pytest
 import torch
-from tiny import TinyEncoder, tiny
+from tiny import NETWORKS, TinyEncoder, tiny
 
 from nstlab import checkpoints, color, images
 from nstlab.errors import SettingError, WeightsError
@@ -76,7 +76,7 @@ def test_colours_of_the_photo(trained):
 def test_slim_paints_the_same_in_half_the_bits(trained, tmp_path):
     for system, checkpoint in trained.items():
         small = slim(checkpoint, tmp_path / f"{system}.safetensors")
-        assert small.stat().st_size < 0.25 * checkpoint.stat().st_size
+        assert small.stat().st_size < 0.25 * checkpoint.stat().st_size and b"tiny/cat.png" not in small.read_bytes()
         pictures = [stylize("cat", system=system, checkpoint=file, size=48, **EXACT).image for file in (checkpoint, small)]
         assert (pictures[0] - pictures[1]).abs().max() < 0.01
         assert slim(small, tmp_path / "again.safetensors").read_bytes() == small.read_bytes()
@@ -152,6 +152,34 @@ def test_johnson_learns_one(tmp_path):
 def test_a_training_makes_its_objective_fall():
     history = [step.total for step in tiny("johnson", steps=60, rate=0.01, encoder=TinyEncoder())]
     assert sum(history[-10:]) < 0.6 * sum(history[:10])
+
+
+@pytest.mark.parametrize("system", ["conditional", "multiscale_gan"])
+def test_it_begins_with_the_weights_of_another_and_blocks_of_its_own(system, trained, tmp_path):
+    before = checkpoints.part(checkpoints.read(trained[system])[0], "average")
+    made = tiny(system, network=NETWORKS[system] | {"blocks": 3}, begin=trained[system], rate=0.01)
+    network = made.task.generator
+    assert all(torch.equal(network.state_dict()[name], value) for name, value in before.items())
+    photo, blend = images.load("cat", 48), torch.tensor([0.3, 0.7])
+    painted = load_painter(system, trained[system], **EXACT)(photo, blend)
+    with torch.no_grad():
+        assert torch.equal(network(photo, blend), painted) and torch.equal(made.task.average.module(photo, blend), painted)
+    steps = checkpoints.read(trained[system])[1]["step"]
+    assert made.settings["before"] == steps and made.settings["begin"] == str(trained[system])
+    next(iter(made))
+    ends = [name for name in network.state_dict().keys() - before if name.endswith("norm.scale") and "first" not in name]
+    assert len(ends) >= 2 and all(network.state_dict()[name].any() for name in ends)
+
+
+def test_what_a_training_cannot_begin_with(trained, tmp_path):
+    with pytest.raises(SettingError, match="has system johnson, not conditional: begin with one that has the same"):
+        tiny("conditional", begin=trained["johnson"])
+    with pytest.raises(SettingError, match="has styles .*great-wave.*, not .*spring"):
+        tiny("conditional", style=["spring", "great-wave"], begin=trained["conditional"])
+    with pytest.raises(WeightsError, match="is of another architecture"):
+        tiny("conditional", network={"widths": (4, 9), "blocks": 1}, begin=trained["conditional"])
+    with pytest.raises(WeightsError, match="no such checkpoint"):
+        tiny("conditional", begin=tmp_path / "none.safetensors")
 
 
 def test_onnx_paints_the_same_at_any_size(trained, tmp_path):

@@ -25,6 +25,7 @@ from nstlab.train import Task, Training
 
 SHIPPED = Path(__file__).parent.parent / "trained"
 BUILDERS = {"StyleNet": StyleNet, "MultiscaleNet": MultiscaleNet}
+PATHS = ("content", "style", "real", "annotations", "begin", "encoder")  # settings of a training that may name files
 
 
 @dataclass
@@ -100,7 +101,10 @@ def _network(described: dict, source) -> torch.nn.Module:
 
 
 def slim(checkpoint, out) -> Path:
-    """Write what painting needs of a training's checkpoint: the averaged weights in half precision. Raises WeightsError."""
+    """Write what painting needs of a training's checkpoint: the averaged weights in half precision. Raises WeightsError.
+
+    Settings that name files and folders stay behind: they mean nothing elsewhere.
+    """
     tensors, info = checkpoints.read(checkpoint)
     kept = {
         key: value.half() if value.is_floating_point() else value
@@ -109,6 +113,7 @@ def slim(checkpoint, out) -> Path:
     }
     checkpoints.fill(_network(info["network"], checkpoint), checkpoints.part(kept, "average"), checkpoint)
     info = {key: info[key] for key in ("system", "network", "settings", "step", "weights") if key in info}
+    info["settings"] = {key: value for key, value in info.get("settings", {}).items() if key not in PATHS}
     return checkpoints.write(out, kept, info)
 
 

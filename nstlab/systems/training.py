@@ -1,9 +1,11 @@
 """From the names of a system and two sets of pictures to a Training made ready."""
 
+import re
 from pathlib import Path
 
 import torch
 
+from nstlab import checkpoints
 from nstlab.data import Coco, Files, Folder, Samples, open_pictures
 from nstlab.errors import SettingError, choose
 from nstlab.guidance.saliency import saliency
@@ -18,7 +20,7 @@ GUIDES = ("saliency", "none")
 def training(
     system: str, content="samples", style="samples", *, real=None, annotations=None, guides="saliency", seed: int = 0,
     folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None, style_scale: float = 1.0,
-    k: float = 8.0, rate: float = 1e-3, network: dict | None = None, task: dict | None = None, **options,
+    k: float = 8.0, rate: float = 1e-3, network: dict | None = None, task: dict | None = None, begin=None, **options,
 ) -> Training:  # fmt: skip
     """A training of `system` ("johnson", "conditional" or "multiscale_gan") made ready: iterate it.
 
@@ -26,8 +28,9 @@ def training(
     paintings that critics take for real (those of `style` if None). `guides` say what is kept: "saliency", "none", or a
     function from image to map; with `annotations`, an instances file of MS-COCO, the photos' own outlines go before it.
     `encoder` is a name, or an encoder. `weights`, `style_scale` and `k` are those of PerceptualObjective, `rate` the learning
-    rate, `network` the options of the network, `task` further ones of the system's task, such as {"warmup": 20}; `options`
-    are those of Training. Raises NstlabError.
+    rate, `network` the options of the network, `task` further ones of the system's task, such as {"warmup": 20}. `begin` is a
+    checkpoint of the same system and styles: its averaged weights are the first ones, and may lie in fewer residual blocks.
+    `options` are those of Training. Raises NstlabError.
     """
     method = TRAINED[choose("trainable system", system, TRAINED)]
     photos = Coco(content, annotations) if annotations else open_pictures(content, "photo")
@@ -40,13 +43,34 @@ def training(
             (_style_names(paintings), pictures), encoder=encoder, device=own_device(device), weights=weights, rate=rate,
             style_scale=style_scale, k=k, network=network, **(task or {}),
         )  # fmt: skip
+    before = {} if begin is None else {"begin": str(begin), "before": _begin(learned, begin)}
     find = guides if callable(guides) else {"saliency": _saliency, "none": None}[choose("guides", guides, GUIDES)]
     source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": name(encoder)}
-    source = {key: value and str(value) for key, value in source.items()}
+    source = {key: value and str(value) for key, value in source.items()} | before
     source["guides"] = guides.__qualname__ if callable(guides) else guides
     made = Training(learned, photos, critics, seed=seed, guides=find, folder=folder, device=device, source=source, **options)
     made.notes += [note] if note else []
     return made
+
+
+def _begin(learned, checkpoint) -> int:
+    """Give a task a checkpoint's averaged weights; returns how many steps these have seen.
+
+    Blocks that the checkpoint lacks add nothing at first: the norm at the end of each scales by 0 (Goyal et al. 2017). Raises
+    WeightsError, SettingError.
+    """
+    tensors, info = checkpoints.read(checkpoint)
+    for key, wanted in {"system": learned.system, "styles": learned.info["styles"]}.items():
+        found = info.get(key, info["network"].get(key))
+        if found != wanted:
+            raise SettingError(f"{checkpoint} has {key} {found}, not {wanted}: begin with one that has the same")
+    state = checkpoints.part(tensors, "average")
+    for key, fresh in learned.generator.state_dict().items():
+        if key not in state and ".blocks." in key:
+            state[key] = torch.zeros_like(fresh) if re.search(r"blocks\.\d+\.norm\.", key) else fresh
+    checkpoints.fill(learned.generator, state, checkpoint)
+    learned.average.module.load_state_dict(learned.generator.state_dict())
+    return info["step"] + info["settings"].get("before", 0)
 
 
 def _saliency(image: torch.Tensor) -> torch.Tensor:
