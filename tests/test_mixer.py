@@ -4,7 +4,7 @@ import time
 
 import pytest
 import torch
-from waiting import until
+from waiting import settled, until
 
 from nstlab import systems
 from nstlab.errors import DivergedError, SettingError
@@ -44,10 +44,7 @@ def at_step(panel, number):
 def hold(panel):
     """Pause, and wait for the step that was under way."""
     press(panel.pause_button)
-    count = -1
-    while count != len(panel.run.history):
-        count = len(panel.run.history)
-        time.sleep(0.3)
+    settled(lambda: len(panel.run.history))
 
 
 def test_nothing_runs_before_start(panel):

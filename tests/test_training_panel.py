@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from tiny import tiny
-from waiting import until
+from waiting import settled, until
 
 from nstlab import plots
 from nstlab.errors import DivergedError, ImageError, SettingError, WeightsError
@@ -52,11 +52,7 @@ def started(panel, steps=2):
 def held(panel):
     """Pause, and wait for the step that was under way."""
     press(panel.pause_button)
-    count = -1
-    while count != panel.training.done:
-        count = panel.training.done
-        time.sleep(0.3)
-    return count
+    return settled(lambda: panel.training.done)
 
 
 def ended(panel):

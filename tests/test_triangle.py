@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from waiting import until
+from waiting import settled, until
 
 from nstlab import images, systems
 from nstlab.errors import DivergedError, ImageError, NstlabError, SettingError
@@ -188,8 +188,7 @@ def test_pause_go_on_and_stop(make):
     assert panel.grid_button.disabled and panel.blend_button.disabled
     panel.pause_button.click()
     assert "Paused: picture 1 of 6" in panel.label.value and panel.pause_button.description == "Go on"
-    time.sleep(0.3)
-    step = panel.runner.last.index
+    step = settled(lambda: panel.runner.last.index)
     time.sleep(0.3)
     assert panel.runner.last.index == step
     panel.pause_button.click()

@@ -47,11 +47,11 @@ def test_the_mixer(lab, lab_folder, page, tmp_path):
 
     page.click(".nst-mixer-pause")
     tools.wait_for_text(page, ".nst-mixer-label", "paused")
-    time.sleep(1)  # the step that was under way
-    held = tools.pixels(page, ".nst-mixer-after"), page.locator(".nst-mixer-label").inner_text()
+    look = lambda: (tools.pixels(page, ".nst-mixer-after"), page.locator(".nst-mixer-label").inner_text())
+    held = tools.settled(page, look)  # the step that was under way is over
     page.screenshot(path=tmp_path / "mixer_paused.png")
     time.sleep(1)
-    assert (tools.pixels(page, ".nst-mixer-after"), page.locator(".nst-mixer-label").inner_text()) == held
+    assert look() == held
 
     assert page.locator(".nst-mixer-pause").inner_text().strip() == "Go on"
     page.click(".nst-mixer-pause")
