@@ -15,9 +15,9 @@ import statistics
 import sys
 
 import torch
-from measuring import machine, options, plainly, spent, square
+from measuring import UNSEEN, machine, options, plainly, spent, square
 
-from nstlab import images, metrics, samples
+from nstlab import images, metrics
 from nstlab.encoder import load_encoder
 from nstlab.errors import NstlabError
 from nstlab.guidance import saliency
@@ -186,13 +186,13 @@ def table(report: dict) -> None:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--photos", nargs="+", default=samples.names("photo"))
+    parser.add_argument("--photos", nargs="+", default=UNSEEN)
     chosen = parser.parse_args()
     sizes, turns, photos, size, evaluations = SIZES, 5, chosen.photos, 512, 30
     if chosen.quick:
         sizes, turns, photos, size, evaluations = (96,), 1, chosen.photos[:1], 96, 2
     else:
-        print(f"this takes about {1 + 2 * len(photos)} minutes", file=sys.stderr)
+        print(f"this takes about {3 + 3 * len(photos)} minutes", file=sys.stderr)
     timed = seconds(sizes, turns)
     torch.set_num_threads(max(THREADS))
     rows = judged(photos, size, evaluations)

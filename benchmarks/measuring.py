@@ -16,6 +16,7 @@ from nstlab.losses import ContentLoss, StyleLoss
 from nstlab.objective import Objective
 
 CONTENT, STYLE = "astronaut", "starry-night"
+UNSEEN = ("astronaut", "cat", "coffee", "rocket")  # the sample photos that the networks that ship were not trained on
 
 
 def square(name: str, size: int) -> torch.Tensor:

@@ -2,8 +2,8 @@
 
 A fresh classifier of patches (PatchGAN, other layers and weights than any critic's) learns paintings from photos on random
 squares of two folders; every fourth picture of each is held back to see how good it is. Then it says which share of the patches
-of painted pictures it takes for a painting's. The photos that are painted are the samples, which the networks did not see.
-Beside that stand the measures of preservation: over the picture, and where it is salient.
+of painted pictures it takes for a painting's. What is painted are sample photos that the networks that ship did not see. Beside
+that stand the measures of preservation: over the picture, and where it is salient.
 
     nstlab train multiscale_gan ... -o with
     nstlab train multiscale_gan ... --weight adversarial=0 -o without
@@ -18,9 +18,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from measuring import machine, options, plainly
+from measuring import UNSEEN, machine, options, plainly
 
-from nstlab import images, metrics, samples
+from nstlab import images, metrics
 from nstlab.data import Files, open_pictures
 from nstlab.encoder import load_encoder
 from nstlab.guidance import saliency
@@ -94,7 +94,7 @@ def kept(encoder, picture, photo, guide, style) -> dict[str, float]:
 
 
 def painted(checkpoint: Path, photos: list[str], size: int) -> dict[str, list]:
-    """{style: pictures} of every sample photo."""
+    """{style: pictures} of every photo."""
     painter = load_painter("multiscale_gan", checkpoint, device="cpu")
     return {s: [painter(images.load(p, size), painter.blend([s])) for p in photos] for s in painter.styles}
 
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--paintings", default="samples", help="folder of paintings that it learns from")
     parser.add_argument("--steps", type=int, default=600, help="of each classifier")
     chosen = parser.parse_args()
-    photos, size, steps, seeds = samples.names("photo"), SIZE, chosen.steps, 3
+    photos, size, steps, seeds = list(UNSEEN), SIZE, chosen.steps, 3
     if chosen.quick:
         photos, size, steps, seeds = photos[:2], 96, 3, 1
     report = run(chosen.checkpoints, chosen, photos, size, steps, seeds)
