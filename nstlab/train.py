@@ -150,6 +150,7 @@ class Training:
                     f"{path.parent} was begun with {name} {found.get(name)}, not {value}: keep it, or start anew"
                 )
         self._restore(tensors, info, path)
+        self.settings = info["settings"] | self.settings  # where it began is true of its continuation, named again or not
         self.coarse = self.settings["coarse"] = info["settings"]["coarse"]
         self._saved = self._moment()
 

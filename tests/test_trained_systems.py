@@ -171,6 +171,15 @@ def test_it_begins_with_the_weights_of_another_and_blocks_of_its_own(system, tra
     assert len(ends) >= 2 and all(network.state_dict()[name].any() for name in ends)
 
 
+def test_where_a_training_began_is_known_to_its_continuation(trained, tmp_path):
+    first = tiny(folder=tmp_path, steps=2, begin=trained["conditional"])
+    list(first)
+    more = tiny(folder=tmp_path, steps=4, resume=True)
+    list(more)
+    info = checkpoints.read(slim(more.checkpoint, tmp_path / "small.safetensors"))[1]
+    assert info["step"] == 4 and info["settings"]["before"] == first.settings["before"] > 0 and info["settings"]["steps"] == 4
+
+
 def test_what_a_training_cannot_begin_with(trained, tmp_path):
     with pytest.raises(SettingError, match="has system johnson, not conditional: begin with one that has the same"):
         tiny("conditional", begin=trained["johnson"])

@@ -4,7 +4,7 @@ Paper:  ICLR 2017.
 Idea:   one network for many paintings: all weights are shared but the scale and shift after each normalisation, and these
         can be mixed.
 What we changed: as in johnson.
-Cost:   a training of hours on a CPU; then less than a tenth of a second a picture, in any blend of its styles.
+Cost:   a training of hours on a CPU; then about a tenth of a second a picture, in any blend of its styles.
 """
 
 from nstlab.systems.feed_forward import FeedForward, Pass, one_pass

@@ -4,7 +4,7 @@ Paper:  ECCV 2016; instance norm after Ulyanov et al. 2017.
 Idea:   train a network once to make small what Gatys et al. make small for each picture; then one pass paints any photo.
 What we changed: VGG-19 and the layers of gatys; a smaller network with skips and its upsampling at low resolution; what the
         photo's guide marks is protected, as in preserve; the average of the weights paints.
-Cost:   a training of hours on a CPU, once for each painting; then less than a tenth of a second a picture.
+Cost:   a training of hours on a CPU, once for each painting; then about a tenth of a second a picture.
 """
 
 from nstlab.systems.feed_forward import FeedForward, Pass, one_pass

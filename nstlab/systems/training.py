@@ -70,7 +70,7 @@ def _begin(learned, checkpoint) -> int:
             state[key] = torch.zeros_like(fresh) if re.search(r"blocks\.\d+\.norm\.", key) else fresh
     checkpoints.fill(learned.generator, state, checkpoint)
     learned.average.module.load_state_dict(learned.generator.state_dict())
-    return info["step"] + info["settings"].get("before", 0)
+    return info.get("step", 0) + info.get("settings", {}).get("before", 0)
 
 
 def _saliency(image: torch.Tensor) -> torch.Tensor:
