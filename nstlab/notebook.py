@@ -17,8 +17,17 @@ WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 
 def headless() -> bool:
-    """Whether nobody is at the controls (NSTLAB_HEADLESS=1: tests and papermill): panels then run to their end."""
-    return os.environ.get("NSTLAB_HEADLESS", "") not in ("", "0")
+    """Whether nobody is at the controls, so that panels run to their end.
+
+    NSTLAB_HEADLESS says so (1 or 0). Without it, nobody is there if whoever sent the cell takes no questions: papermill, nbval
+    and nbconvert do not, JupyterLab does. What Voila serves is looked at, and so is Colab, whether they take any or not.
+    """
+    said = os.environ.get("NSTLAB_HEADLESS", "")
+    if said or os.environ.get("SERVER_SOFTWARE", "").startswith("voila") or "google.colab" in sys.modules:
+        return said not in ("", "0")
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    message = shell.kernel.get_parent() if hasattr(shell, "kernel") else {}
+    return not message.get("content", {}).get("allow_stdin", True)
 
 
 def emit(**results) -> None:

@@ -1,5 +1,8 @@
+from types import SimpleNamespace
+
 import nbformat
 import pytest
+from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from nstlab import notebook
@@ -40,3 +43,30 @@ def test_check_gives_the_hint_until_it_is_right(capsys):
     notebook.check(False, "Look at the sign.")
     notebook.check(True, "Look at the sign.")
     assert capsys.readouterr().out == "Not yet. Look at the sign.\nRight.\n"
+
+
+def told(monkeypatch, **environment) -> str:
+    """What a cell hears of `headless` when nbclient, that takes no questions, runs it in that environment."""
+    for name in ("NSTLAB_HEADLESS", "SERVER_SOFTWARE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    asking = new_notebook(cells=[new_code_cell("from nstlab.notebook import headless\nprint(headless())")])
+    return NotebookClient(asking, timeout=60, kernel_name="python3").execute().cells[0].outputs[0].text.strip()
+
+
+def test_nobody_is_at_the_controls_of_what_takes_no_questions(monkeypatch):
+    assert told(monkeypatch) == "True"
+    assert told(monkeypatch, NSTLAB_HEADLESS="0") == "False"
+    assert told(monkeypatch, SERVER_SOFTWARE="voila/0.5.8") == "False"
+    assert told(monkeypatch, SERVER_SOFTWARE="voila/0.5.8", NSTLAB_HEADLESS="1") == "True"
+
+
+def test_a_front_end_that_can_be_asked_has_somebody_at_it(monkeypatch):
+    monkeypatch.delenv("NSTLAB_HEADLESS", raising=False)
+    assert not notebook.headless()  # no notebook at all
+    for answers in (True, False):
+        parent = {"content": {"code": "headless()", "allow_stdin": answers}}
+        kernel = SimpleNamespace(get_parent=lambda parent=parent: parent)
+        monkeypatch.setattr("IPython.get_ipython", lambda kernel=kernel: SimpleNamespace(kernel=kernel))
+        assert notebook.headless() is not answers

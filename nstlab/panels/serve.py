@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     except ImportError:
         print("the studio is served by Voila, which is not installed here: .venv/bin/pip install voila", file=sys.stderr)
         return 2
-    os.environ.pop("NSTLAB_HEADLESS", None)  # somebody will be at the controls
+    os.environ["NSTLAB_HEADLESS"] = "0"  # somebody will be at the controls
     Voila.launch_instance(arguments, config=Config(SETTINGS))
     return 0
 
