@@ -140,8 +140,8 @@ class LossMixer(parts.Panel):
             text = f"failed: {parts.red(error)}"
         if state == "done":
             text += "; Start paints again with these weights"
-        self.label.value = text
         self.start_button.disabled = state in ("running", "paused")
         self.pause_button.disabled = state not in ("running", "paused")
         self.pause_button.description = "Go on" if state == "paused" else "Pause"
         self.pause_button.icon = "play" if state == "paused" else "pause"
+        self.label.value = text  # last: when it can be read, the buttons are as it says

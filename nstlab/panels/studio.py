@@ -258,7 +258,7 @@ class Studio(parts.Panel):
             text = "stopping after the step it is in"
         if state == "failed":
             text = parts.red(runner.error if isinstance(runner.error, NstlabError) else _sorry(runner.error))
-        self.label.value, self.save.value = f"<b>{text}</b>", self._link
+        self.save.value = self._link
         self.bar.value = 1.0 if state == "done" else self._share
         self.paint_button.disabled, self.paint_button.description = busy, "Paint" if state == "idle" else "Paint again"
         self.pause_button.disabled = self.stop_button.disabled = not busy or runner.stopping
@@ -268,6 +268,7 @@ class Studio(parts.Panel):
             control.disabled = busy
         for chooser in (self.photo, *self.paintings):
             chooser.enable(not busy)
+        self.label.value = f"<b>{text}</b>"  # last: when it can be read, the buttons are as it says
 
 
 def _there(source, learned: list[str] | None) -> bool:

@@ -223,13 +223,14 @@ class TrainingPanel(parts.Panel):
         if state == "idle" and not self._finished:
             resumed = f"{at}, from the checkpoint in {where}: press Start to go on"
             text = resumed if training.done else f"press Start: {training.steps} steps"
-        self.label.value = f"<b>{text}</b>" + (f"<br>{self._note}" if self._note else "")
         self.bar.max, self.bar.value = training.steps, training.done
         self.start_button.disabled = busy or self._finished
         self.pause_button.disabled = self.stop_button.disabled = not busy or runner.stopping
         self.save_button.disabled = training.folder is None
         self.pause_button.description = "Go on" if state == "paused" else "Pause"
         self.pause_button.icon = "play" if state == "paused" else "pause"
+        # last: when it can be read, the buttons are as it says
+        self.label.value = f"<b>{text}</b>" + (f"<br>{self._note}" if self._note else "")
 
 
 def _number(seconds: float) -> str:

@@ -251,13 +251,13 @@ class StyleTriangle(parts.Panel):
             text += f"Failed: {parts.red(runner.error)}"
         elif state != "idle":
             text += f"{state.capitalize()}: {self._job}" if state != "done" else "Done."
-        self.label.value = STYLE + text
         busy = state in ("running", "paused")
         self.grid_button.disabled = busy or not self._missing()
         self.blend_button.disabled = busy or _key(self._blend) in self._pictures
         self.pause_button.disabled = self.stop_button.disabled = not busy
         self.pause_button.description = "Go on" if state == "paused" else "Pause"
         self.pause_button.icon = "play" if state == "paused" else "pause"
+        self.label.value = STYLE + text  # last: when it can be read, the buttons are as it says
 
     def _draw(self) -> None:
         """The grid, its painted points filled, and the point; also kept as a picture for where no kernel runs."""

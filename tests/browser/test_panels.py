@@ -25,7 +25,7 @@ def test_the_mixer(lab, lab_folder, page, tmp_path):
     tools.wait_for_text(page, ".nst-mixer-label", "press Start")
     start = tools.pixels(page, ".nst-mixer-after")
     photo = tools.pixels(page, ".nst-mixer-before")
-    assert page.locator(".nst-mixer-pause").is_disabled()
+    tools.until(page.locator(".nst-mixer-pause").is_disabled, what="nothing to pause")
 
     page.locator(".nst-mixer-after").scroll_into_view_if_needed()
     page.click(".nst-mixer-start")
@@ -53,7 +53,7 @@ def test_the_mixer(lab, lab_folder, page, tmp_path):
     time.sleep(1)
     assert look() == held
 
-    assert page.locator(".nst-mixer-pause").inner_text().strip() == "Go on"
+    tools.wait_for_text(page, ".nst-mixer-pause", "Go on")
     page.click(".nst-mixer-pause")
     tools.until(lambda: tools.pixels(page, ".nst-mixer-after") != held[0], what="a picture after the pause")
     assert step_of(page.locator(".nst-mixer-label").inner_text()) > step_of(held[1])
@@ -65,8 +65,8 @@ def test_the_mixer(lab, lab_folder, page, tmp_path):
     page.click(".nst-mixer-reset")
     tools.wait_for_text(page, ".nst-mixer-label", "press Start")
     tools.until(lambda: tools.pixels(page, ".nst-mixer-after") == start, what="the start picture")
-    assert tools.pixels(page, ".nst-mixer-before") == photo
-    assert page.locator(".nst-mixer-weight-content").inner_text() == "off"
+    tools.until(lambda: tools.pixels(page, ".nst-mixer-before") == photo, what="the photo beside it")
+    tools.wait_for_text(page, ".nst-mixer-weight-content", "off")
 
     page.set_viewport_size({"width": 620, "height": 1100})  # a narrow window: nothing may stick out
     page.screenshot(path=tmp_path / "mixer_narrow.png")

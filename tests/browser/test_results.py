@@ -54,7 +54,7 @@ def test_the_browser_of_a_sweep(lab, swept, page, tmp_path):
         return [tools.pixels(page, f"{CSS}-{side}") for side in ("before", "after")]
 
     red = tools.settled(page, look)
-    assert page.locator(f"{CSS}-swipe").is_hidden()  # there is nothing to compare with
+    page.locator(f"{CSS}-swipe").wait_for(state="hidden")  # there is nothing to compare with
     slide("ArrowRight")
     tools.until(lambda: look()[1] != red[1], what="the picture of another run")
     tools.wait_for_text(page, LABEL, "letters 4")
@@ -73,7 +73,7 @@ def test_the_browser_of_a_sweep(lab, swept, page, tmp_path):
     slide("ArrowRight", "ArrowRight")
     tools.wait_for_text(page, LABEL, "failed: AssertionError: no wall is that golden")
     page.wait_for_function(f"() => document.querySelector('{CSS}-compare').disabled")
-    assert page.locator(f"{CSS}-after").is_hidden()  # what is seen is never another run's
+    page.locator(f"{CSS}-after").wait_for(state="hidden")  # what is seen is never another run's
     page.screenshot(path=tmp_path / "results_failed.png")
 
     (swept / "mended").touch()
@@ -83,7 +83,7 @@ def test_the_browser_of_a_sweep(lab, swept, page, tmp_path):
     page.locator(f"{CSS}-after").wait_for()
     tools.until(lambda: look()[1] not in (red[1], teal[1]), what="the picture of the run that is new")
     tools.wait_for_cut(page, CSS, 55)
-    assert page.locator(f"{CSS}-compare").is_enabled()
+    tools.until(page.locator(f"{CSS}-compare").is_enabled, what="a picture to keep")
     page.set_viewport_size({"width": 620, "height": 1100})
     page.screenshot(path=tmp_path / "results_narrow.png")
     tools.check_fits(page, f"button, img, .slider-container, {LABEL}")

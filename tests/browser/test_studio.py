@@ -89,12 +89,12 @@ def protect(page):
     page.click(f"{CSS}-protect")
     canvas = page.locator("canvas.nst-painter-canvas")
     canvas.wait_for()
-    assert page.locator(f"{CSS}-after").is_hidden()
+    page.locator(f"{CSS}-after").wait_for(state="hidden")
     tools.drag(page, canvas, (0.3, 0.3), (0.7, 0.5))
     tools.wait_for_text(page, ".nst-painter-label", r"[1-9]\.\d % of the picture")
     page.click(f"{CSS}-protect")
     tools.wait_for_text(page, f"{CSS}-hint", r"[1-9] % of the photo is marked to be kept")
-    assert canvas.is_hidden()
+    canvas.wait_for(state="hidden")
 
 
 def test_two_visitors(served, page, browser, tmp_path):
@@ -126,7 +126,7 @@ def test_two_visitors(served, page, browser, tmp_path):
     page.click(f"{CSS}-pause")
     tools.wait_for_text(page, f"{CSS}-label", "paused: step")
     page.wait_for_selector(f"{CSS}-download")
-    assert page.locator(f"{CSS}-pause").inner_text().strip() == "Go on"
+    tools.wait_for_text(page, f"{CSS}-pause", "Go on")
     page.click(f"{CSS}-stop")
     tools.wait_for_text(page, f"{CSS}-label", "stopped: step")
 

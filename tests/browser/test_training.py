@@ -29,7 +29,7 @@ def test_the_training_panel(lab, lab_folder, page, tmp_path):
     page.wait_for_selector(".nst-training-start")
     tools.wait_for_text(page, ".nst-training-label", "press Start: 3000 steps")
     for name in ("pause", "stop"):
-        assert page.locator(f".nst-training-{name}").is_disabled()
+        tools.until(page.locator(f".nst-training-{name}").is_disabled, what=f"nothing to {name}")
     page.locator(".nst-training-start").scroll_into_view_if_needed()
 
     def step() -> int:
@@ -59,7 +59,7 @@ def test_the_training_panel(lab, lab_folder, page, tmp_path):
     page.screenshot(path=tmp_path / "training_paused.png")
     time.sleep(1)
     assert (step(), look()) == held
-    assert page.locator(".nst-training-pause").inner_text().strip() == "Go on"
+    tools.wait_for_text(page, ".nst-training-pause", "Go on")
     page.click(".nst-training-pause")
     tools.until(lambda: step() > held[0] and look()[2] != held[1][2], what="a picture after the pause")
 

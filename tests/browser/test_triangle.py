@@ -61,10 +61,10 @@ def test_the_triangle(lab, lab_folder, page, tmp_path):
 
     page.click(".nst-triangle-grid")
     tools.wait_for_text(page, LABEL, r"Running: picture \d of 6, step \d")
-    assert page.locator(".nst-triangle-blend").is_disabled()
+    tools.until(page.locator(".nst-triangle-blend").is_disabled, what="no second run beside the first")
     tools.wait_for_text(page, LABEL, r"painted with this blend\W.*Done|cross-faded.*Done")
     tools.until(lambda: tools.pixels(page, PICTURE) != photo, what="a painted picture")
-    assert page.locator(".nst-triangle-grid").is_disabled()
+    tools.until(page.locator(".nst-triangle-grid").is_disabled, what="nothing left to paint")
 
     page.mouse.move(*at(page, TOP))
     page.mouse.down()
