@@ -91,7 +91,9 @@ def test_killed_at_a_random_step_it_ends_in_the_same_weights(system, whole, tmp_
 
 @pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(tmp_path):
-    script = "from tiny import tiny\nfor s in ('conditional', 'multiscale_gan'):\n    list(tiny(s, s, batch=4, accumulate=2))\n"
+    train = "two = [tiny(s, s, batch=4, accumulate=2) for s in ('conditional', 'multiscale_gan')]\nlist(two[0]), list(two[1])"
+    leave = "sys.setswitchinterval(60)"  # at once, with the trainings still held: other threads are not waited for
+    script = f"import sys\nfrom tiny import tiny\n{train}\n{leave}\n"
     (tmp_path / "two.py").write_text(script)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "two.py"]
     environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
