@@ -148,6 +148,21 @@ def test_coco_has_its_own_guides(tmp_path):
     assert pictures.guide(2) is None  # nothing outlined
 
 
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_coco_guides_turn_with_the_photo(orientation, tmp_path):
+    pytest.importorskip("pycocotools")
+    root, file = coco_set(tmp_path)
+    pictures = Coco(root, file)
+    stored = np.zeros((30, 40, 3), np.uint8)
+    stored[pictures.guide(0)[0, 0].numpy() > 0] = 255  # white where something is outlined
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(root / pictures.names[0], exif=exif, quality=95)
+    photo, guide = pictures.load(0), pictures.guide(0)
+    assert photo.shape[2:] == guide.shape[2:] == ((30, 40) if orientation == 3 else (40, 30))
+    assert torch.equal((photo.mean(1, keepdim=True) > 0.5).float(), guide)
+
+
 def test_coco_guides_go_before_the_function(tmp_path):
     pytest.importorskip("pycocotools")
     pictures = Coco(*coco_set(tmp_path))

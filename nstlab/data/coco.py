@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import ExifTags, Image, ImageOps
 
 from nstlab.data.pictures import Files, folder
 from nstlab.errors import ImageError, SettingError
 from nstlab.weights import import_torchvision
+
+ORIENTATION = ExifTags.Base.Orientation
 
 
 class Coco(Files):
@@ -40,7 +43,7 @@ class Coco(Files):
     def guide(self, index: int) -> torch.Tensor | None:
         """Everything outlined in the photo, as one map (1, 1, H, W) of zeros and ones; None where nothing is.
 
-        H and W are the photo's as the annotations have them. Raises ImageError for an outline that cannot be read.
+        H and W are the photo's as `load` gives it. Raises ImageError for an outline that cannot be read.
         """
         things = self.coco.loadAnns(self.coco.getAnnIds(self.ids[index]))
         things = [thing for thing in things if thing.get("segmentation")]
@@ -50,11 +53,25 @@ class Coco(Files):
             union = np.maximum.reduce([self.coco.annToMask(thing) for thing in things])
         except Exception as error:  # pycocotools' compiled part raises what it pleases
             raise ImageError(f"an outline in {self.names[index]} cannot be read ({error}): mend the annotations") from None
-        return torch.from_numpy(union).float()[None, None]
+        return torch.from_numpy(_turned(union, self.paths[index])).float()[None, None]
 
     def plain(self) -> Files:
         """The photos without the annotations, which take gigabytes for the whole of COCO."""
         return Files(self.names, self.paths)
+
+
+def _turned(mask: np.ndarray, path: Path) -> np.ndarray:
+    """A mask of the pixels as they are stored, turned as the photo's EXIF says that the photo is to be turned."""
+    try:
+        with Image.open(path) as photo:
+            stored, exif = photo.size, photo.getexif()
+    except (OSError, SyntaxError, ValueError):
+        return mask  # a damaged photo is skipped when it is loaded
+    if stored != mask.shape[::-1]:
+        return mask  # outlined as it is seen
+    picture = Image.fromarray(mask)
+    picture.getexif()[ORIENTATION] = exif.get(ORIENTATION, 1)
+    return np.array(ImageOps.exif_transpose(picture))
 
 
 def _read(root: Path, file: Path):
