@@ -43,6 +43,7 @@ class Task:
     kept: dict[str, object]
     weights: dict[str, float]
     views: dict[str, torch.Tensor]  # pictures and maps of the last step, for panels; "picture" among them
+    style_scale = 1.0  # the long side of a critic's paintings over the squares' side: strokes are as large as the style's
     least = 8  # side in pixels of the smallest squares it can be trained on
 
     def step(self, index: int, batches: list, training: "Training") -> dict[str, torch.Tensor]:
@@ -214,6 +215,7 @@ class Training:
             options = {"rank": self.rank, "ranks": self.ranks, "workers": self._workers}
             found = [Batches(content, size, several, seed=self.seed, guides=self._guides, **options)]
             if paintings is not None:
+                options["long_side"] = max(1, round(size * self.task.style_scale))
                 found.append(Batches(_Repeated(paintings, several), size, several, seed=self.seed + 1, **options))
             self._sets = {size: found}  # the squares of another stage are over
         return [each.stream(self.done) for each in self._sets[size]]

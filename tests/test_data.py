@@ -315,6 +315,15 @@ def test_a_batch():
     assert batch.names == [f"ramp{round(blue.item() * 255)}" for blue in batch.images[:, 2].mean((1, 2))]
 
 
+def test_squares_of_pictures_with_a_given_long_side_keep_their_scale():
+    batches = Batches(Ramps(), 16, 4, long_side=30)  # half of what they have: red rises by 2 of 59 a pixel
+    reds = torch.cat([batches[step].images[:, 0] for step in range(5)])
+    assert reds.diff(dim=2).abs().mean((1, 2)).sub(2 / 59).abs().max() < 0.003
+    assert reds.mean((1, 2)).std() > 0.05  # cut at several places
+    low = Batches(Ramps(), 32, 1, long_side=30)[0].images[0]  # 20 pixels high only: the square is enlarged
+    assert low[1].diff(dim=0).mean().item() == pytest.approx(1 / 32, abs=0.003)
+
+
 def test_a_batch_depends_on_seed_and_step_alone():
     straight = [batch for batch, _ in zip(Batches(Ramps(), 16, 3, seed=5, guides=red).stream(), range(9))]
     fresh = Batches(Ramps(), 16, 3, seed=5, guides=red)

@@ -29,11 +29,14 @@ class Batches:
     Every epoch goes through all pictures in a new order, and a batch may hold the end of one epoch and the start of the
     next. `guides` is a function image (1, 3, H, W) -> map (1, 1, H, W), for pictures whose set has no guide of its own.
     Of `ranks` processes each gets its part of the batch; together they get what one process would. `workers` processes
-    prepare the images in `stream`. A damaged picture is skipped with a warning and listed in `skipped`; the next good one
-    of the epoch takes its place. Raises SettingError for numbers that do not fit, ImageError if all pictures are damaged.
+    prepare the images in `stream`. With `long_side` every picture has that many pixels along its long side, and squares are
+    cut from it as it is then: strokes keep the size that they have there. A damaged picture is skipped with a warning and
+    listed in `skipped`; the next good one of the epoch takes its place. Raises SettingError for numbers that do not fit,
+    ImageError if all pictures are damaged.
     """
 
-    def __init__(self, pictures: Pictures, size: int, batch: int, *, seed=0, guides=None, rank=0, ranks=1, workers=0):
+    def __init__(self, pictures: Pictures, size: int, batch: int, *, seed=0, guides=None, rank=0, ranks=1, workers=0,
+                 long_side: int | None = None):  # fmt: skip
         for name, value in (("size", size), ("batch", batch), ("ranks", ranks)):
             check_count(name, value)
         for name, value in (("seed", seed), ("rank", rank), ("workers", workers)):
@@ -49,7 +52,7 @@ class Batches:
         share = batch // ranks
         self.pictures, self.size, self.workers = pictures, size, workers
         self.skipped: list[str] = []
-        self._options = (size, batch, seed, range(rank * share, (rank + 1) * share))
+        self._options = (size, batch, seed, range(rank * share, (rank + 1) * share), long_side)
         self._cutter = Cutter(pictures, *self._options, MEMORY)
         self._guides = Guides(pictures, guides) if guides is not None else None
         self._maps = Store(MEMORY // 4)

@@ -32,12 +32,13 @@ def take(pixels: torch.Tensor, cut: Cut, size: int) -> torch.Tensor:
     return square.flip(3) if cut.mirrored else square
 
 
-def draw(index: int, shape: tuple[int, int], size: int, key: tuple[int, ...]) -> Cut:
+def draw(index: int, shape: tuple[int, int], size: int, key: tuple[int, ...], exact: bool = False) -> Cut:
     """A random square of a picture of `shape` (H, W): its side is 60 to 100 % of the short side, but at least `size` where
-    the picture has that much, so that nothing is enlarged without need. `key` seeds it."""
+    the picture has that much, so that nothing is enlarged without need; with `exact` it is `size`. `key` seeds it."""
     rng = np.random.default_rng(key)
     short = min(shape)
-    side = int(rng.integers(min(short, max(size, round(LEAST * short))), short, endpoint=True))
+    most = min(short, size) if exact else short
+    side = int(rng.integers(min(most, max(size, round(LEAST * short))), most, endpoint=True))
     top, left = (int(rng.integers(0, length - side, endpoint=True)) for length in shape)
     return Cut(index, shape, top, left, side, bool(rng.random() < 0.5))
 
@@ -70,8 +71,9 @@ class Store:
 class Cutter:
     """`cutter[step]`: the squares of one step's `items` (numbers within the global batch), made here or in a worker."""
 
-    def __init__(self, pictures: Pictures, size: int, batch: int, seed: int, items: range, memory: int):
+    def __init__(self, pictures: Pictures, size: int, batch: int, seed: int, items: range, long_side: int | None, memory: int):
         self.pictures, self.size, self.batch, self.seed, self.items = pictures, size, batch, seed, items
+        self.long_side = long_side
         self.store = Store(memory)
         self.damaged: dict[int, str] = {}  # picture -> what is wrong with it
 
@@ -82,7 +84,8 @@ class Cutter:
             index, pixels = self.good(step * self.batch + item)
             if pixels is None:
                 return None, [], dict(self.damaged)
-            cuts.append(draw(index, tuple(pixels.shape[-2:]), self.size, (self.seed, 1, step, item)))
+            shape, key = tuple(pixels.shape[-2:]), (self.seed, 1, step, item)
+            cuts.append(draw(index, shape, self.size, key, exact=self.long_side is not None))
             squares.append(take(pixels, cuts[-1], self.size))
         return torch.cat(squares), cuts, dict(self.damaged)
 
@@ -100,8 +103,10 @@ class Cutter:
         return -1, None
 
     def decode(self, index: int) -> torch.Tensor:
-        """The picture in 8 bits (1, 3, H, W), with a short side of at most twice the crop's size."""
+        """The picture in 8 bits (1, 3, H, W), with the long side asked for, or a short one of at most twice the crop's size."""
         image = self.pictures.load(index)
+        if self.long_side is not None:
+            return to_bytes(images.resize(image, self.long_side))
         shape = tuple(image.shape[-2:])
         scale = KEPT * self.size / min(shape)
         if scale < 1:

@@ -63,6 +63,7 @@ class MultiscaleGan(Task):
         self.weights = self.fine.weights | game
         for objective in (self.fine, *self.coarser):
             objective.weights = self.weights
+        self.style_scale = self.fine.style_scale
         self.info = describe("MultiscaleNet", names, network)
         self.settings = {"rate": check_rate(rate), "critic_rate": check_rate(critic_rate), "decay": decay, "critic": critic}
         self.settings |= {"form": form, "warmup": warmup, "gate": gate, **options}
