@@ -2,8 +2,8 @@
 
 A fresh classifier of patches (PatchGAN, other layers and weights than any critic's) learns paintings from photos on random
 squares of two folders; every fourth picture of each is held back to see how good it is. Then it says which share of the patches
-of painted pictures it takes for a painting's. What is painted are sample photos that the networks that ship did not see. Beside
-that stand the measures of preservation: over the picture, and where it is salient.
+of painted pictures it takes for a painting's, in colour and in grey. What is painted are sample photos that the networks that
+ship did not see. Beside that stand the measures of preservation: over the picture, and where it is salient.
 
     nstlab train multiscale_gan ... -o with
     nstlab train multiscale_gan ... --weight adversarial=0 -o without
@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from measuring import UNSEEN, machine, options, plainly
 
 from nstlab import images, metrics
+from nstlab.color import luminance
 from nstlab.data import Files, open_pictures
 from nstlab.encoder import load_encoder
 from nstlab.guidance import saliency
@@ -112,6 +113,7 @@ def run(checkpoints: list[Path], chosen, photos: list[str], size: int, steps: in
         classifier = learned(sets["paintings"][0], sets["photos"][0], steps, 100 + seed)
         shares = {"paintings held back": sets["paintings"][1], "photos held back": sets["photos"][1], "photos": originals}
         shares |= {str(path): [x for pictures in styles.values() for x in pictures] for path, styles in made.items()}
+        shares |= {f"{name} in grey": [luminance(x).expand_as(x) for x in pictures] for name, pictures in shares.items()}
         rows.append({name: taken(classifier, pictures) for name, pictures in shares.items()})
         print(f"classifier {seed + 1} of {seeds} done", file=sys.stderr)
     means = {name: statistics.mean(row[name] for row in rows) for name in rows[0]}

@@ -1,6 +1,7 @@
 """The commands that train networks and pass them on: `nstlab train` and `nstlab slim`."""
 
 import contextlib
+import json
 import signal
 import sys
 from pathlib import Path
@@ -39,7 +40,12 @@ def train(
     precision: Annotated[str, typer.Option(help="fp32, or bf16 (mixed).")] = "fp32",
     blocks: Annotated[int | None, typer.Option(help="Residual blocks of the network.  [default: 4; a revision: 3]")] = None,
     begin: Annotated[Path | None, typer.Option(help="A checkpoint of the same system and styles to begin with.")] = None,
-    warmup: Annotated[int | None, typer.Option(help="multiscale_gan: steps before the critic joins.  [default: 100]")] = None,
+    warmup: Annotated[
+        int | None, typer.Option(help="multiscale_gan: steps before the critic is heard.  [default: 100]")
+    ] = None,
+    critic: Annotated[
+        list[str], typer.Option(help="multiscale_gan: NAME=VALUE of its critic: layers=3. Repeatable.")
+    ] = (),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's logs too.")] = False,
 ):
@@ -47,15 +53,16 @@ def train(
     from nstlab.cli import parse_weights
     from nstlab.systems.training import training
 
-    if warmup is not None and system != "multiscale_gan":
-        raise SettingError(f"--warmup {warmup}: {system} has no critic to wait for; leave it out")
+    game = parse_critic(critic) | ({} if warmup is None else {"warmup": warmup})
+    if game and system != "multiscale_gan":
+        raise SettingError(f"{system} has no critic: leave out --warmup and --critic")
     styles = list(style) if len(style) > 1 else style[0]
     made = training(
         system, content, styles, real=real, annotations=annotations, guides=guides, seed=seed, folder=out, device=device,
         encoder=encoder, weights=parse_weights(weight), rate=rate, style_scale=style_scale, steps=steps, size=size, batch=batch,
         accumulate=accumulate, workers=workers, progressive=progressive, save_every=save_every, resume=resume,
         precision=precision, tensorboard=tensorboard, begin=begin, network=None if blocks is None else {"blocks": blocks},
-        task=None if warmup is None else {"warmup": warmup},
+        task=game,
     )  # fmt: skip
     talks = made.rank == 0
     for note in made.notes if talks else ():
@@ -75,6 +82,21 @@ def train(
     if made.done < made.steps:
         print(f"stopped at step {made.done} of {made.steps}: go on with --resume", file=sys.stderr)
         raise typer.Exit(130)
+
+
+def parse_critic(pairs) -> dict:
+    """{"critic": {"norm": "instance", "layers": 3}, "critic_rate": 0.001} from ["norm=instance", "layers=3", "rate=0.001"]."""
+    found = {}
+    for pair in pairs:
+        name, _, value = (part.strip() for part in pair.partition("="))
+        if not (name and value):
+            raise SettingError(f"critic '{pair}': write it as NAME=VALUE, such as norm=instance")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    game = {key: found.pop(name) for name, key in (("rate", "critic_rate"), ("gate", "gate")) if name in found}
+    return game | ({"critic": found} if found else {})
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from nstlab import pyramid
+from nstlab.color import luminance
 from nstlab.errors import ImageError, SettingError
 from nstlab.networks import Average, MultiscaleDiscriminator, MultiscaleNet, PatchDiscriminator, StyleNet, new_style
 from nstlab.networks.discriminator import halve, receptive_field, smallest_side
@@ -266,8 +267,16 @@ def test_spectral_norm_bounds_the_slope_and_is_restored():
         assert torch.equal(ours[0], theirs[0]) and all(map(torch.equal, ours[1], theirs[1]))
 
 
+def test_a_grey_critic_sees_brightness_alone():
+    critic, image = MultiscaleDiscriminator(2, layers=2, width=4, norm="instance", grey=True), torch.rand(1, 3, 32, 32)
+    grey = luminance(image).expand(1, 3, 32, 32)
+    for (logits, _), (same, _) in zip(critic(image), critic(grey), strict=True):
+        assert torch.allclose(logits, same, atol=1e-4)
+    assert not torch.allclose(critic(image)[0][0], critic(image.flip(3))[0][0], atol=1e-4)
+
+
 def test_bad_critics():
-    for options in ({"layers": 0}, {"norm": "batch"}, {"width": 0}):
+    for options in ({"layers": 0}, {"norm": "batch"}, {"width": 0}, {"grey": "no"}):
         with pytest.raises(SettingError):
             PatchDiscriminator(**options)
     with pytest.raises(SettingError):

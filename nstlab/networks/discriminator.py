@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from nstlab.errors import ImageError, check_count, choose
+from nstlab.color import luminance
+from nstlab.errors import ImageError, SettingError, check_count, choose
 
 NORMS = ("spectral", "instance", "none")
 SLOPE = 0.2  # of the leaky ReLU below 0
@@ -20,15 +21,17 @@ class PatchDiscriminator(nn.Module):
     The channels are `width` after the first convolution and double each time, up to 8 times. `norm`: "spectral" holds the
     slope of each convolution down (Miyato et al. 2018), "instance" is what pix2pixHD takes. Batch norm is not offered: it
     tells which pictures came together. Spectral norm goes on from its last state whenever it is used in training; that state
-    is in the state dict. Raises SettingError.
+    is in the state dict. A `grey` critic sees the brightness alone: it judges strokes, and no palette. Raises SettingError.
     """
 
-    def __init__(self, *, layers: int = 3, width: int = 32, norm: str = "spectral"):
+    def __init__(self, *, layers: int = 3, width: int = 32, norm: str = "spectral", grey: bool = False):
         super().__init__()
         self.layers = check_count("layers", layers)
         check_count("width", width)
-        self.norm = choose("norm", norm, NORMS)
-        channels = [3, *(width * 2 ** min(i, 3) for i in range(layers + 1))]
+        if not isinstance(grey, bool):
+            raise SettingError(f"grey {grey}: true or false")
+        self.norm, self.grey = choose("norm", norm, NORMS), grey
+        channels = [1 if grey else 3, *(width * 2 ** min(i, 3) for i in range(layers + 1))]
         strides = [2] * layers + [1]
         convs = [nn.Conv2d(i, o, KERNEL, s, padding=1) for i, o, s in zip(channels, channels[1:], strides, strict=False)]
         convs.append(nn.Conv2d(channels[-1], 1, KERNEL, padding=1))
@@ -43,7 +46,7 @@ class PatchDiscriminator(nn.Module):
         if min(image.shape[-2:]) < least:
             size = f"{image.shape[-1]} x {image.shape[-2]}"
             raise ImageError(f"a critic of {self.layers} layers needs {least} pixels along each side, not {size}: use fewer")
-        x, features = 2 * image - 1, []
+        x, features = 2 * (luminance(image) if self.grey else image) - 1, []
         for number, conv in enumerate(self.convs[:-1]):
             x = conv(x)
             if self.norm == "instance" and number > 0:

@@ -22,6 +22,8 @@ from nstlab.train import Task, Training
 
 STYLES = None
 DRAFT = 0.5  # what the terms of each coarser picture count against those of the finished one
+PHOTOS, SMOOTHED = 1.0, 0.5  # what photos, and paintings with smoothed edges, count for the critic, against made pictures
+CRITIC = ("scales", "layers", "width", "norm", "grey")  # options of MultiscaleDiscriminator
 WEIGHTS = {"adversarial": 1.0, "matching": 0.0}  # beside those of PerceptualObjective
 
 
@@ -41,8 +43,10 @@ def task(paintings, **options) -> "MultiscaleGan":
 class MultiscaleGan(Task):
     """A MultiscaleNet against a MultiscaleDiscriminator whose real pictures are the training's `paintings`.
 
-    Each step changes the generator once, and then, while the gate lets it, the critic. For the first `warmup` steps there is
-    no critic. `weights`: names of PerceptualObjective, "adversarial", and "matching" (feature matching to the paintings).
+    Each step changes the generator once, and then, while the gate lets it, the critic. For the first `warmup` steps the
+    generator does not hear the critic, which learns in the second half of them only: pictures are too poor before, and it
+    knows too little to be heard at once. `weights`: names of PerceptualObjective, "adversarial", and "matching" (feature
+    matching to the paintings).
     """
 
     system = "multiscale_gan"
@@ -52,6 +56,8 @@ class MultiscaleGan(Task):
         critic_rate=2e-4, decay=0.998, form="hinge", warmup=100, gate=0.8, **options,
     ):  # fmt: skip
         names, pictures = paintings
+        for name in critic or {}:
+            choose("critic option", name, CRITIC)
         for name in weights or {}:
             choose("weight", name, [*perceptual.WEIGHTS, *WEIGHTS])
         own = {name: value for name, value in (weights or {}).items() if name not in WEIGHTS}
@@ -81,7 +87,8 @@ class MultiscaleGan(Task):
     def step(self, index: int, batches: list, training: Training) -> dict[str, torch.Tensor]:
         """One change of the generator, and one of the critic if its turn has come."""
         sums: dict[str, torch.Tensor] = {}
-        playing = index >= self.warmup and bool(self.weights["adversarial"] or self.weights["matching"])
+        wanted = bool(self.weights["adversarial"] or self.weights["matching"])
+        learns, heard = wanted and index >= self.warmup // 2, wanted and index >= self.warmup
         outputs = []
         with training.update("generator") as backward:
             for (batch, paintings), drawn in zip(batches, training.draw(len(self.info["styles"]), index), strict=True):
@@ -91,14 +98,14 @@ class MultiscaleGan(Task):
                 pictures = training.wrapped["generator"].forward_all(photo, blend)
                 total, terms = self.fine(pictures[-1], photo, blend, guides)
                 total = total + DRAFT * self._drafts(pictures[:-1], photo, blend, guides)
-                if playing:
+                if heard:
                     total, terms = self._play(pictures[-1], real, total, terms)
                 backward(total)
                 add(sums, {"total": total, **terms}, len(batches))
                 outputs.append((photo, real, pictures[-1].detach()))
                 self.views = {"photo": photo[:1], "picture": pictures[-1][:1].detach(), "draft": pictures[0][:1].detach()}
         self.average.update(self.generator)
-        return sums | self._criticise(outputs, training, learns=playing)
+        return sums | self._criticise(outputs, training, learns)
 
     def _drafts(self, drafts, photo, blend, guides):
         """The objective of each coarser picture, with the photo at its size, added up."""
@@ -139,8 +146,9 @@ class MultiscaleGan(Task):
         for photo, real, made in outputs:
             count = len(real)
             logits = [scale for scale, _ in critic(torch.cat([real, made, photo, edge_smoothed(real)]))]
-            right, wrong, others = ([x[a:b] for x in logits] for a, b in ((0, count), (count, 2 * count), (2 * count, None)))
-            loss = discriminator_loss(right, wrong, self.form) + 0.5 * discriminator_loss(right, others, self.form)
+            right, wrong, photos, smoothed = ([x[n * count : (n + 1) * count] for x in logits] for n in range(4))
+            against = ((1.0, wrong), (PHOTOS, photos), (SMOOTHED, smoothed))
+            loss = sum(weight * discriminator_loss(right, fake, self.form) for weight, fake in against)
             backward(loss)
             share = torch.tensor(accuracy(right, wrong, self.form), device=loss.device)
             add(sums, {"critic": loss, "accuracy": share}, len(outputs))
