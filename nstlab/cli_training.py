@@ -43,9 +43,7 @@ def train(
     warmup: Annotated[
         int | None, typer.Option(help="multiscale_gan: steps before the critic is heard.  [default: 100]")
     ] = None,
-    critic: Annotated[
-        list[str], typer.Option(help="multiscale_gan: NAME=VALUE of its critic: layers=3. Repeatable.")
-    ] = (),
+    critic: Annotated[list[str], typer.Option(help="multiscale_gan: NAME=VALUE of its critic: layers=3. Repeatable.")] = (),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's logs too.")] = False,
 ):
