@@ -208,7 +208,7 @@ def main() -> None:
     if chosen.quick:
         sizes, turns, photos, size, evaluations = (96,), 1, chosen.photos[:1], 96, 2
     else:
-        print(f"this takes about {3 + 6 * len(photos)} minutes", file=sys.stderr)
+        print(f"this takes about {2 + 3 * len(photos)} minutes", file=sys.stderr)
     timed = seconds(sizes, turns)
     torch.set_num_threads(max(THREADS))
     rows = judged(photos, size, evaluations)

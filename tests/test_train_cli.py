@@ -116,6 +116,8 @@ def test_a_loss_that_is_not_a_number(monkeypatch, capsys, tmp_path):
         (("train", "multiscale_gan", "--style", "spring", "--critic", "norm=batch"), "unknown norm 'batch'"),
         (("train", "multiscale_gan", "--style", "spring", "--critic", "grey=perhaps"), "grey perhaps: true or false"),
         (("train", "multiscale_gan", "--style", "spring", "--critic", "rate=0"), "learning rate 0"),
+        (("train", "multiscale_gan", "--style", "spring", "--critic", "gate=high"), "gate=high: give a number"),
+        (("train", "multiscale_gan", "--style", "spring", "--critic", "gate=2"), "gate from 0.0 to 2"),
         (("train", "johnson", "--style", "spring", "--blocks", "-1"), "blocks -1"),
         (("train", "johnson", "--style", "spring", "--begin", "none.safetensors"), "no such checkpoint"),
         (("train", "johnson", "--style", "spring", "--device", "tpu9"), "device 'tpu9' is not available"),

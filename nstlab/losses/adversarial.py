@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from nstlab import images
-from nstlab.errors import SettingError, check_count, choose
+from nstlab.errors import SettingError, check_count, check_weight, choose
 from nstlab.guidance.edges import sobel
 from nstlab.guidance.filters import gaussian
 
@@ -82,7 +82,8 @@ class Gate:
     """
 
     def __init__(self, low: float = 0.65, high: float = 0.8, momentum: float = 0.05):
-        if not 0 <= low <= high <= 1:
+        low, high = check_weight("gate", low), check_weight("gate", high)
+        if not low <= high <= 1:
             raise SettingError(f"gate from {low} to {high}: give two shares between 0 and 1, the lower one first")
         if not 0 < momentum <= 1:
             raise SettingError(f"momentum {momentum}: give a number above 0, at most 1")
