@@ -58,8 +58,9 @@ class Training:
     `content` and `paintings` (for critics; may be None) are Pictures. `size` is the side of the squares in pixels; with
     `progressive` the first half of the steps has half that. A step takes `accumulate` times `batch` pictures, over all
     processes. `folder` receives log.csv, a row a step, and last.safetensors every `save_every` steps and whenever the iteration
-    ends (the one before stays as previous.safetensors). Under torchrun every process takes its share of each batch.
-    `precision` "bf16" computes the networks in mixed precision. `source` are settings of the caller's.
+    ends (the one before stays as previous.safetensors). Under torchrun every process takes its share of each batch: two make
+    the losses, to the last bit on a CPU, of one that adds up two batches of half the size (`accumulate`). `precision` "bf16"
+    computes the networks in mixed precision. `source` are settings of the caller's.
 
     `resume` goes on from the folder's checkpoint, if there is one, with the same settings; only `steps` and `save_every` may
     differ. Learning rates rise over the first 50 steps and fall to a twentieth over the last 30 % of `steps`: with more steps

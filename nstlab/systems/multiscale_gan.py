@@ -73,7 +73,7 @@ class MultiscaleGan(Task):
         self.info = describe("MultiscaleNet", names, network)
         self.settings = {"rate": check_rate(rate), "critic_rate": check_rate(critic_rate), "decay": decay, "critic": critic}
         self.settings |= {"form": form, "warmup": warmup, "gate": gate, **options}
-        self.generator, self.critic = MultiscaleNet(len(names), **network), MultiscaleDiscriminator(**critic)
+        self.generator, self.critic = MultiscaleNet(len(names), **network), MultiscaleDiscriminator(**critic).eval()
         self.least = smallest_side(self.critic.critics[0].layers, len(self.critic.critics))
         self.networks = {"generator": self.generator, "critic": self.critic}
         self.optimizers = {
@@ -128,10 +128,15 @@ class MultiscaleGan(Task):
         return total + sum(self.weights[name] * terms[name] for name in WEIGHTS if name in terms), terms
 
     def _criticise(self, outputs, training, learns: bool) -> dict[str, torch.Tensor]:
-        """The critic's loss and accuracy on these pictures; it learns from them if the gate lets it."""
+        """The critic's loss and accuracy on these pictures; it learns from them if the gate lets it.
+
+        Only the first batch of what it learns from is seen in training mode, so that spectral norm goes on once an update
+        (Miyato et al. 2018) and not once a look: batches that add up are one large batch, in one process or in several.
+        """
         if not learns:
             return {}
         if self.gate.train_discriminator:
+            self.critic.train()
             with training.update("critic") as backward:
                 sums = self._judge(training.wrapped["critic"], outputs, backward)
         else:
@@ -150,6 +155,7 @@ class MultiscaleGan(Task):
             against = ((1.0, wrong), (PHOTOS, photos), (SMOOTHED, smoothed))
             loss = sum(weight * discriminator_loss(right, fake, self.form) for weight, fake in against)
             backward(loss)
+            self.critic.eval()
             share = torch.tensor(accuracy(right, wrong, self.form), device=loss.device)
             add(sums, {"critic": loss, "accuracy": share}, len(outputs))
             self.views["judgement"] = logits[0][count : count + 1].detach().sigmoid()
