@@ -207,7 +207,3 @@ def torch_out_of_memory() -> tuple[type[BaseException], ...]:
 def _fail(message: str) -> int:
     print(f"nstlab: {' '.join(message.split())}", file=sys.stderr)
     return 2
-
-
-if __name__ == "__main__":
-    main()

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import pytest
@@ -12,6 +13,13 @@ def run(monkeypatch, *arguments):
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     return stopped.value.code
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "nstlab", "samples"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "starry-night" in done.stdout
+    wrong = subprocess.run([sys.executable, "-m", "nstlab", "paint"], capture_output=True, text=True, timeout=120)
+    assert wrong.returncode == 2 and wrong.stderr.startswith("nstlab: ") and "Traceback" not in wrong.stderr
 
 
 def test_stylize_writes_the_picture_and_says_where(monkeypatch, capsys, tmp_path):

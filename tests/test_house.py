@@ -25,6 +25,7 @@ FLOORS = [
         "badges",
         "course",
         "cli",
+        "__main__",
         "cli_training",
         "cli_sweep",
         "notebook",
