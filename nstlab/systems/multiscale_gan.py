@@ -151,11 +151,11 @@ class MultiscaleGan(Task):
         for photo, real, made in outputs:
             count = len(real)
             logits = [scale for scale, _ in critic(torch.cat([real, made, photo, edge_smoothed(real)]))]
+            self.critic.eval()
             right, wrong, photos, smoothed = ([x[n * count : (n + 1) * count] for x in logits] for n in range(4))
             against = ((1.0, wrong), (PHOTOS, photos), (SMOOTHED, smoothed))
             loss = sum(weight * discriminator_loss(right, fake, self.form) for weight, fake in against)
             backward(loss)
-            self.critic.eval()
             share = torch.tensor(accuracy(right, wrong, self.form), device=loss.device)
             add(sums, {"critic": loss, "accuracy": share}, len(outputs))
             self.views["judgement"] = logits[0][count : count + 1].detach().sigmoid()
