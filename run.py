@@ -100,17 +100,17 @@ def studio(arguments: list[str]) -> int:
 
 def notebooks(arguments: list[str]) -> int:
     """Execute the committed notebooks again and normalise them."""
-    return call([PYTHON, "-m", "nstlab.notebook", *arguments])
+    return call([PYTHON, "-m", "nstlab.course.build", *arguments])
 
 
 def figures(arguments: list[str]) -> int:
     """Make the pictures in figures/ again, each by its notebook."""
-    return call([PYTHON, "-m", "nstlab.figures", *arguments])
+    return call([PYTHON, "-m", "nstlab.course.figures", *arguments])
 
 
 def course(arguments: list[str]) -> int:
     """Build the course out of the notebooks: for students without solutions, for a teacher to mark with nbgrader."""
-    return call([PYTHON, "-m", "nstlab.course", ROOT / "notebooks", *arguments], cwd=Path.cwd())
+    return call([PYTHON, "-m", "nstlab.course.trees", ROOT / "notebooks", *arguments], cwd=Path.cwd())
 
 
 def test(arguments: list[str]) -> int:

@@ -20,7 +20,7 @@ import torch
 from measuring import UNSEEN, machine, options, plainly, spent, square
 
 from nstlab import images, metrics
-from nstlab.encoder import load_encoder
+from nstlab.encoders import load_encoder
 from nstlab.errors import NstlabError
 from nstlab.guidance import saliency
 from nstlab.losses import ContentLoss, SmoothnessLoss, StyleLoss, gatys2016

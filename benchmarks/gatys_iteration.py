@@ -18,7 +18,7 @@ import torch
 from measuring import CONTENT, STYLE, evaluation, gatys, machine, options, own_precision, peak_mb, spent, square
 
 from nstlab import images
-from nstlab.encoder import load_encoder
+from nstlab.encoders import load_encoder
 from nstlab.systems import plan
 
 

@@ -18,9 +18,9 @@ from measuring import machine, plainly
 from measuring import options as arguments
 
 from nstlab import samples
-from nstlab.comparison import TERMS, UP, VARIANTS, Pair, changes, compare, sign_test
-from nstlab.encoder import load_encoder
+from nstlab.encoders import load_encoder
 from nstlab.errors import NstlabError
+from nstlab.experiments.comparison import TERMS, UP, VARIANTS, Pair, changes, compare, sign_test
 
 FIXED = {"astronaut": "starry-night", "cat": "great-wave", "coffee": "composition-viii"}
 MEASURES = ("features", "unread", "1-ssim", "gmsd", "edge_f1", "share")

@@ -23,7 +23,7 @@ from measuring import UNSEEN, machine, options, plainly
 from nstlab import images, metrics
 from nstlab.color import luminance
 from nstlab.data import Files, open_pictures
-from nstlab.encoder import load_encoder
+from nstlab.encoders import load_encoder
 from nstlab.guidance import saliency
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.networks import PatchDiscriminator

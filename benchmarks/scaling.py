@@ -15,7 +15,7 @@ import sys
 import torch
 from measuring import gatys, machine, options, peak_mb, spent
 
-from nstlab.encoder import load_encoder
+from nstlab.encoders import load_encoder
 
 SIZES = (128, 256, 512, 1024, 2048)
 DEEPEST = "relu5_1"

@@ -27,7 +27,7 @@ from measuring import machine, options, peak_mb
 from PIL import Image
 
 from nstlab import images
-from nstlab.encoder import load_encoder
+from nstlab.encoders import load_encoder
 from nstlab.losses import ContentLoss, StyleLoss
 from nstlab.objective import Objective
 from nstlab.optimize import optimize

@@ -1,6 +1,6 @@
 """nbval compares printed text and not pictures; numbers that a notebook emits may differ from one CPU to another."""
 
-from nstlab.notebook import RESULT
+from nstlab.experiments.results import RESULT
 
 
 def pytest_collection_modifyitems(items):

@@ -10,14 +10,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _EXPORTS = {
     "ContentLoss": "losses",
-    "Encoder": "encoder",
+    "Encoder": "encoders",
+    "VGG": "encoders",
     "NstlabError": "errors",
     "Objective": "objective",
     "Result": "systems",
     "SmoothnessLoss": "losses",
-    "Step": "optimize",
+    "Step": "step",
     "StyleLoss": "losses",
-    "load_encoder": "encoder",
+    "load_encoder": "encoders",
     "plan": "systems",
     "stylize": "systems",
 }

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 
 from nstlab.color import luminance
-from nstlab.guidance.edges import canny, gradient
+from nstlab.filters import at_size, gradient
+from nstlab.guidance.edges import canny
 from nstlab.losses.region import guided_gram
-from nstlab.losses.saliency import at_size
 from nstlab.losses.structure import ssim_map
 from nstlab.stats import covariance, gram, matrix_power, mean_std, single
 

@@ -3,7 +3,6 @@
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,24 +10,11 @@ import torch.nn.functional as F
 from nstlab import images
 from nstlab.devices import free_memory
 from nstlab.errors import DivergedError, SettingError, check_count, choose
+from nstlab.step import Step
 
 OPTIMIZERS = ("lbfgs", "adam")
 MEMORY = 10  # pairs of differences that L-BFGS remembers
 ADVICE = "try a smaller step size, smaller weights, or precision fp32"
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a run. `losses` and `total` belong to `image`, the picture as it stands at this step.
-
-    `index` counts from 0, the start picture; `scale` is the long side in pixels; `image` is (1, 3, H, W).
-    """
-
-    index: int
-    scale: int
-    image: torch.Tensor
-    losses: dict[str, float]
-    total: float
 
 
 def optimize(objective, start, steps: int = 100, *, optimizer="lbfgs", schedule=None, lr=None, bounded=True) -> Iterator[Step]:

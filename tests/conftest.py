@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nstlab import images
-from nstlab.encoder import load_encoder
+from nstlab.encoders import load_encoder
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -5,7 +5,7 @@ import torch
 
 from nstlab import images
 from nstlab.errors import SettingError
-from nstlab.guidance.edges import sobel
+from nstlab.filters import sobel
 from nstlab.losses.adversarial import (
     Gate,
     accuracy,

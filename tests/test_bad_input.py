@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from nstlab import cli, images, weights
+from nstlab import images
+from nstlab.cli import app as cli
+from nstlab.encoders import weights
 
 TEXT = "this is not a picture"
 

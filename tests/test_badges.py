@@ -8,9 +8,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from nstlab import badges
+from nstlab.course import publish as badges
 from nstlab.errors import SettingError
-from nstlab.notebook import HOSTED, source_hash
+from nstlab.experiments.results import HOSTED, source_hash
 
 ROOT = Path(__file__).parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -24,7 +24,7 @@ def hosted(notebook):
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_every_notebook_has_the_badges_of_the_repository(path):
     repository, notebook = badges.address(ROOT / "pyproject.toml"), nbformat.read(path, 4)
-    assert hosted(notebook) == notebook.cells[1:3], "behind the title. Run: python -m nstlab.badges"
+    assert hosted(notebook) == notebook.cells[1:3], "behind the title. Run: python -m nstlab.course.publish"
     link, install = hosted(notebook)
     assert link.source == badges.badges(repository, path.name) and install.source == badges.installation(repository)
     assert install.outputs == []

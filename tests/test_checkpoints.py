@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from nstlab import checkpoints
 from nstlab.errors import WeightsError
 from nstlab.networks import Average
+from nstlab.training import checkpoints
 
 INFO = {"system": "conditional", "network": {"builder": "StyleNet"}}
 

@@ -4,7 +4,8 @@ import sys
 import pytest
 import torch
 
-from nstlab import cli, images, optimize
+from nstlab import images, optimize
+from nstlab.cli import app as cli
 from nstlab.errors import DivergedError
 
 

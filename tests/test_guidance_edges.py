@@ -3,10 +3,12 @@
 import pytest
 import torch
 
-from nstlab import images, weights
+from nstlab import images
+from nstlab.encoders import weights
 from nstlab.errors import SettingError, WeightsError
+from nstlab.filters import laplacian, sobel
 from nstlab.guidance import edges, hed
-from nstlab.guidance.edges import canny, laplacian, sobel
+from nstlab.guidance.edges import canny
 
 
 def step(height=32, width=32, at=16):

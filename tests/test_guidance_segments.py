@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from nstlab import images, weights
+from nstlab import images
+from nstlab.encoders import weights
 from nstlab.errors import SettingError, WeightsError
 from nstlab.guidance import Segments, load_labels, match_looks, match_numbers, segments
 from nstlab.guidance.segments import k_means, load_deeplab

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from nstlab import images
+from nstlab.data.scenes import scene
 from nstlab.errors import SettingError
 from nstlab.guidance.attention import attention, attention_weights
-from nstlab.guidance.scene_depth import scene_depth
 from nstlab.losses import ContentLoss, StyleLoss
 from nstlab.losses.depth import DepthLoss, depth_loss
 from nstlab.losses.edge import OutlineLoss
@@ -15,9 +15,9 @@ from nstlab.losses.matting import MattingLoss, matting_energy
 from nstlab.losses.selective import SelectiveContentLoss, channel_attention
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.metrics import depth_error, edge_f1
+from nstlab.networks.scene_depth import scene_depth
 from nstlab.objective import Objective
 from nstlab.optimize import optimize
-from nstlab.scenes import scene
 
 
 def value(encoder, loss, image):

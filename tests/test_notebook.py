@@ -5,7 +5,8 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from nstlab import notebook
+from nstlab.course import build, checks
+from nstlab.experiments import results
 from nstlab.errors import SettingError
 
 
@@ -17,31 +18,31 @@ def executed(pieces, address, count=1):
 
 
 def test_two_executions_differ_in_no_byte():
-    one = notebook.normalize(executed(["a b", "\n"], "0x7f0011223344"))
-    two = notebook.normalize(executed(["a b\n"], "0x7fffffffffff"))
+    one = build.normalize(executed(["a b", "\n"], "0x7f0011223344"))
+    two = build.normalize(executed(["a b\n"], "0x7fffffffffff"))
     assert nbformat.writes(one) == nbformat.writes(two)
-    assert one.metadata["nstlab"]["source_sha"] == notebook.source_hash(one)
+    assert one.metadata["nstlab"]["source_sha"] == results.source_hash(one)
 
 
 def test_a_changed_cell_changes_the_hash():
     one, two = executed(["a"], "0x0"), executed(["a"], "0x0")
     two.cells[0].source += " "
-    assert notebook.source_hash(one) != notebook.source_hash(two)
+    assert results.source_hash(one) != results.source_hash(two)
 
 
 def test_results_are_found_again(tmp_path):
-    result = new_output("display_data", {notebook.RESULT: {"total": 1.25}, "text/plain": "results: total"})
+    result = new_output("display_data", {results.RESULT: {"total": 1.25}, "text/plain": "results: total"})
     path = tmp_path / "a.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell("emit()", outputs=[result])]), path)
-    assert notebook.results_of(path) == {"total": 1.25}
+    assert results.results_of(path) == {"total": 1.25}
     nbformat.write(new_notebook(), path)
     with pytest.raises(SettingError, match="emitted no results"):
-        notebook.results_of(path)
+        results.results_of(path)
 
 
 def test_check_gives_the_hint_until_it_is_right(capsys):
-    notebook.check(False, "Look at the sign.")
-    notebook.check(True, "Look at the sign.")
+    checks.check(False, "Look at the sign.")
+    checks.check(True, "Look at the sign.")
     assert capsys.readouterr().out == "Not yet. Look at the sign.\nRight.\n"
 
 
@@ -51,7 +52,7 @@ def told(monkeypatch, **environment) -> str:
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    asking = new_notebook(cells=[new_code_cell("from nstlab.notebook import headless\nprint(headless())")])
+    asking = new_notebook(cells=[new_code_cell("from nstlab.course import headless\nprint(headless())")])
     return NotebookClient(asking, timeout=60, kernel_name="python3").execute().cells[0].outputs[0].text.strip()
 
 
@@ -64,9 +65,9 @@ def test_nobody_is_at_the_controls_of_what_takes_no_questions(monkeypatch):
 
 def test_a_front_end_that_can_be_asked_has_somebody_at_it(monkeypatch):
     monkeypatch.delenv("NSTLAB_HEADLESS", raising=False)
-    assert not notebook.headless()  # no notebook at all
+    assert not results.headless()  # no notebook at all
     for answers in (True, False):
         parent = {"content": {"code": "headless()", "allow_stdin": answers}}
         kernel = SimpleNamespace(get_parent=lambda parent=parent: parent)
         monkeypatch.setattr("IPython.get_ipython", lambda kernel=kernel: SimpleNamespace(kernel=kernel))
-        assert notebook.headless() is not answers
+        assert results.headless() is not answers

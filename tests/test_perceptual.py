@@ -2,7 +2,7 @@ import pytest
 import torch
 from tiny import TinyEncoder
 
-from nstlab import images, perceptual
+from nstlab import images
 from nstlab.errors import SettingError
 from nstlab.losses import ContentLoss, SmoothnessLoss, StyleLoss
 from nstlab.losses.edge import OutlineLoss
@@ -10,7 +10,8 @@ from nstlab.losses.region import RegionStyleLoss
 from nstlab.losses.saliency import SaliencyContentLoss
 from nstlab.losses.structure import StructureLoss
 from nstlab.objective import Objective
-from nstlab.perceptual import PerceptualObjective
+from nstlab.training import perceptual
+from nstlab.training.perceptual import PerceptualObjective
 
 SIZE = (48, 48)
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from nstlab import images, metrics
-from nstlab.encoder import Encoder, load_encoder
+from nstlab.encoders import Encoder, load_encoder
+from nstlab.encoders.pocket import ABOUT, CHANNELS, PocketEncoder, load_pocket
+from nstlab.training.distill import Crops, agreement, error, train
 from nstlab.errors import ImageError, SettingError, WeightsError
-from nstlab.pocket import ABOUT, CHANNELS, Crops, PocketEncoder, agreement, error, load_pocket, train
 from nstlab.systems import plan, stylize
 
 
@@ -88,6 +89,6 @@ def test_crops_stay_pictures_and_bad_folders_are_named(tmp_path):
 
 
 def test_missing_weights_are_an_error(monkeypatch, tmp_path):
-    monkeypatch.setattr("nstlab.pocket.FILE", tmp_path / "pocket.safetensors")
+    monkeypatch.setattr("nstlab.encoders.pocket.FILE", tmp_path / "pocket.safetensors")
     with pytest.raises(WeightsError, match="pocket"):
         load_pocket()

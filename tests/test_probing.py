@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from nstlab import images, probing
-from nstlab.encoder import load_encoder
+from nstlab import images
+from nstlab.encoders import load_encoder, probing
+from nstlab.encoders.probing import VGG19_LAYERS, cut, random_encoder, receptive_field, strongest_channels, survey
 from nstlab.errors import SettingError
-from nstlab.probing import VGG19_LAYERS, cut, random_encoder, receptive_field, strongest_channels, survey
 
 
 @pytest.mark.parametrize(

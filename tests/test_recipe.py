@@ -8,9 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from nstlab import cli, figures, images
+from nstlab import images
+from nstlab.cli import app as cli
+from nstlab.course import figures
 from nstlab.errors import ImageError, SettingError
-from nstlab.recipe import command, recipe, stamped
+from nstlab.experiments.recipe import command, recipe, stamped
 from nstlab.systems import plan
 
 ROOT = Path(__file__).parent.parent

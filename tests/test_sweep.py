@@ -10,10 +10,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
-from nstlab import cli_sweep, rerun, sweep
-from nstlab.contact import SIDE, contact_sheet
+from nstlab.cli import sweep as cli_sweep
 from nstlab.errors import SettingError
-from nstlab.recipe import recipe
+from nstlab.experiments import run_notebook as rerun
+from nstlab.experiments import sweep
+from nstlab.experiments.contact_sheet import SIDE, contact_sheet
+from nstlab.experiments.recipe import recipe
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("[0-9]*.ipynb"))
 PARAMETERS = 'style = "waves"\nsize = 40\nweight = 0.5\ncolors = True\nlayers = ["a"]\nhalf = size / 2\nout: str = ""'

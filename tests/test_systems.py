@@ -85,7 +85,7 @@ def test_bad_settings(options, message, fast_encoder):
 
 
 def test_a_size_that_does_not_fit_is_refused_before_the_start(fast_encoder, monkeypatch):
-    monkeypatch.setattr("nstlab.systems.scene.available_memory", lambda device: 1_000_000_000)
+    monkeypatch.setattr("nstlab.systems.pixel.available_memory", lambda device: 1_000_000_000)
     with pytest.raises(
         SettingError, match=r"size 4096: it would take about .* the largest size that fits is about (\d+)"
     ) as error:

@@ -13,10 +13,11 @@ import pytest
 import torch
 from tiny import NETWORKS, PHOTOS, Poisoned, tiny
 
-from nstlab import checkpoints, images
+from nstlab import images
 from nstlab.errors import DivergedError, ImageError, SettingError, WeightsError
-from nstlab.journal import Journal
-from nstlab.perceptual import PerceptualObjective
+from nstlab.training import checkpoints
+from nstlab.training.log import Journal
+from nstlab.training.perceptual import PerceptualObjective
 
 TESTS = Path(__file__).parent
 
@@ -299,7 +300,7 @@ def test_a_full_disk_stops_with_the_old_checkpoint_whole(tmp_path):
 def test_bad_settings(options, error, message):
     system = options.pop("system", "conditional")
     if system not in ("conditional", "multiscale_gan"):
-        from nstlab.systems.training import training as make
+        from nstlab.systems.train import training as make
 
         with pytest.raises(error, match=message):
             make(system)

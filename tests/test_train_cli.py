@@ -11,8 +11,9 @@ import pytest
 from test_cli import run
 from tiny import Poisoned, TinyEncoder, tiny
 
-from nstlab import checkpoints, images
+from nstlab import images
 from nstlab.systems import feed_forward
+from nstlab.training import checkpoints
 
 QUICK = ("--content", "samples", "--guides", "none", "--size", 32, "--batch", 2, "--device", "cpu")
 SCRIPT = """

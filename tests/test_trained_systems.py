@@ -4,10 +4,11 @@ import pytest
 import torch
 from tiny import NETWORKS, TinyEncoder, tiny
 
-from nstlab import checkpoints, color, images
+from nstlab import color, images
 from nstlab.errors import SettingError, WeightsError
 from nstlab.systems import TRAINED, feed_forward, plan, stylize
 from nstlab.systems.feed_forward import load_painter, slim
+from nstlab.training import checkpoints
 
 EXACT = {"precision": "fp32", "device": "cpu"}
 

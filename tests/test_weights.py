@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from nstlab import weights
-from nstlab.encoder import load_encoder, measure_scales
+from nstlab.encoders import load_encoder, weights
+from nstlab.encoders.loading import measure_scales
 from nstlab.errors import WeightsError
 
 

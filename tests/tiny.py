@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from nstlab import images
-from nstlab.encoder import BLOCKS
+from nstlab.encoders.vgg import BLOCKS
 from nstlab.files import cache_dir
-from nstlab.systems.training import training
+from nstlab.systems.train import training
 
 NETWORKS = {
     "johnson": {"widths": (4, 8), "blocks": 1},

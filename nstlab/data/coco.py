@@ -10,8 +10,8 @@ import torch
 from PIL import ExifTags, Image, ImageOps
 
 from nstlab.data.pictures import Files, folder
+from nstlab.encoders.weights import import_torchvision
 from nstlab.errors import ImageError, SettingError
-from nstlab.weights import import_torchvision
 
 ORIENTATION = ExifTags.Base.Orientation
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from nstlab import images
-from nstlab.encoder import Encoder, load_encoder
-from nstlab.guidance.filters import guided_filter, stretch
+from nstlab.encoders import Encoder, load_encoder
+from nstlab.filters import guided_filter, stretch
 from nstlab.guidance.guide import Guide
 from nstlab.stats import single
 

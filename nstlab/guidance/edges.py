@@ -5,8 +5,8 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.color import luminance
-from nstlab.errors import SettingError, check_count, choose
-from nstlab.guidance.filters import gaussian
+from nstlab.errors import choose
+from nstlab.filters import gaussian, gradient, laplacian, sobel
 from nstlab.guidance.guide import Guide, load_map
 from nstlab.guidance.hed import hed
 
@@ -47,36 +47,6 @@ def _scaled(values: torch.Tensor) -> torch.Tensor:
     """Divided by the size of the strongest hundredth of the pixels of each item, but not by less than FAINTEST."""
     flat = values.flatten(1)[:, :: 1 + values[0].numel() // 10_000_000]
     return (values / torch.quantile(flat, 0.99, dim=1).clamp_min(FAINTEST).view(-1, 1, 1, 1)).clamp(0, 1)
-
-
-def gradient(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Change per pixel of a map (N, 1, H, W), to the right and downwards, by Sobel's 3x3 filters."""
-    smooth, slope = grey.new_tensor([1.0, 2.0, 1.0]) / 4, grey.new_tensor([-1.0, 0.0, 1.0]) / 2
-    padded = images.pad(grey, (1, 1, 1, 1))
-    right = F.conv2d(padded, torch.outer(smooth, slope)[None, None])
-    down = F.conv2d(padded, torch.outer(slope, smooth)[None, None])
-    return right, down
-
-
-def sobel(image: torch.Tensor) -> torch.Tensor:
-    """Edge strength (N, 1, H, W): twice the length of the brightness gradient, so a step from 0 to 1 gives 1."""
-    right, down = gradient(luminance(image))
-    return 2 * (right.square() + down.square() + 1e-12).sqrt() - 2e-6
-
-
-def laplacian(image: torch.Tensor, pool: int = 4) -> torch.Tensor:
-    """Signed Laplacian (N, 1, h, w) of the picture averaged over pool x pool pixels, summed over colours (Li et al. 2017).
-
-    Each value is 4 times a pixel less its four neighbours: 0 on constants and on ramps. The outermost pixels have too few
-    neighbours and are left out, so the result is 2 smaller than the pooled picture.
-    """
-    check_count("pool", pool)
-    if min(image.shape[-2:]) < 3 * pool:
-        size = f"{image.shape[-1]} x {image.shape[-2]}"
-        raise SettingError(f"pool {pool}: it takes {3 * pool} pixels along each side, the picture has {size}")
-    total = F.avg_pool2d(image.float(), pool).sum(1, keepdim=True)
-    kernel = total.new_tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
-    return F.conv2d(total, kernel[None, None])
 
 
 def canny(image: torch.Tensor, sigma: float = 1.4, threshold: float = 0.06, steepness: float = 60.0) -> torch.Tensor:

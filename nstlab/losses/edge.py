@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.errors import check_count
-from nstlab.guidance.edges import laplacian, sobel
+from nstlab.filters import laplacian, sobel
 from nstlab.losses.base import Loss
 
 

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.errors import SettingError
+from nstlab.filters import at_size
 from nstlab.losses.base import Loss, shares
-from nstlab.losses.saliency import at_size
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.stats import gram, places_first, product
 

@@ -4,9 +4,9 @@ The survey asks for it without an equation; the weights with mean 1 are what mak
 """
 
 import torch
-import torch.nn.functional as F
 
 from nstlab.errors import check_weight
+from nstlab.filters import at_size
 from nstlab.losses.content import ContentLoss
 from nstlab.stats import single
 
@@ -19,11 +19,6 @@ def mean_one_weights(guide: torch.Tensor, size: tuple[int, int], k: float) -> to
     """
     raised = 1 + check_weight("k", k) * at_size(guide, size)
     return raised / raised.mean((1, 2, 3), keepdim=True)
-
-
-def at_size(guide: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """A map (N, 1, H, W) at the places of a layer (h, w): the average over the area that each place covers."""
-    return F.interpolate(guide.float(), size, mode="area")
 
 
 def weighted_content_loss(features: torch.Tensor, target: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,8 @@ located, so this is a reading: places by a map as in SaliencyContentLoss, channe
 
 import torch
 
-from nstlab.losses.saliency import SaliencyContentLoss, at_size
+from nstlab.filters import at_size
+from nstlab.losses.saliency import SaliencyContentLoss
 from nstlab.stats import single
 
 

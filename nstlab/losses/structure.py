@@ -5,8 +5,8 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.color import luminance
+from nstlab.filters import at_size
 from nstlab.losses.base import Loss
-from nstlab.losses.saliency import at_size
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
 

@@ -9,11 +9,11 @@ import torch
 from torch.nn.functional import interpolate
 
 from nstlab import images, plots, samples
-from nstlab.encoder import Encoder, load_encoder
+from nstlab.encoders import Encoder, load_encoder
+from nstlab.encoders.probing import Survey, receptive_field, strongest_channels, survey
 from nstlab.errors import NstlabError, SettingError, check_count, choose
 from nstlab.panels import parts
 from nstlab.panels.chooser import PictureChooser
-from nstlab.probing import Survey, receptive_field, strongest_channels, survey
 
 VIEW = (380, 258)  # the most that a picture takes on the screen, width and height in pixels
 PATCH, GAP = 82, 6  # pixels of one patch on the screen, and between two

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 
 from nstlab import images
 from nstlab.errors import SettingError
-from nstlab.notebook import headless
+from nstlab.experiments.results import headless
 from nstlab.panels import parts
 from nstlab.panels.curves import loss_curves
 from nstlab.panels.runner import Runner

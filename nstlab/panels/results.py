@@ -8,9 +8,9 @@ import ipywidgets as widgets
 
 from nstlab import images
 from nstlab.errors import NstlabError, SettingError
+from nstlab.experiments.sweep import flat
 from nstlab.panels import parts
 from nstlab.panels.swipe import Swipe
-from nstlab.sweep import flat
 
 MOST = 12  # numbers of a run that are shown
 

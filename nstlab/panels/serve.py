@@ -3,7 +3,7 @@
 import os
 import sys
 
-from nstlab.notebook import HOSTED
+from nstlab.experiments.results import HOSTED
 from nstlab.panels.chooser import SERVED_BYTES
 
 IDLE = 600  # seconds after which the kernel of a visitor who has left is ended

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from nstlab import images, plots, samples
 from nstlab.errors import DivergedError, NstlabError, SettingError, check_count, choose
-from nstlab.notebook import headless
+from nstlab.experiments.results import headless
 from nstlab.panels import orders, parts
 from nstlab.panels.chooser import PictureChooser
 from nstlab.panels.painter import MapPainter

@@ -9,13 +9,13 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from nstlab import plots
-from nstlab.notebook import headless
+from nstlab.experiments.results import headless
 from nstlab.panels import parts
 from nstlab.panels.curves import loss_curves
 from nstlab.panels.runner import Runner
 from nstlab.panels.views import Gallery, LiveViews
 from nstlab.panels.weights import WeightSliders
-from nstlab.train import Training
+from nstlab.training.loop import Training
 
 INTERVAL = 0.5  # seconds between two drawings, at least
 REPAINT = 5.0  # seconds between two paintings of the gallery, at least
@@ -26,7 +26,7 @@ CSS = "nst-training"
 class TrainingPanel(parts.Panel):
     """A training with its buttons, a slider a loss weight, its pictures, its curves, and a gallery of photos.
 
-    `make` is a Training (see nstlab.systems.training) or a function that makes one; only with a function is there a Reset.
+    `make` is a Training (see nstlab.systems.train) or a function that makes one; only with a function is there a Reset.
     A slider multiplies a weight by 0.01 to 100, its left end is off; a change acts from the next step on and draws a grey
     line into the curves. Stop ends the run with a checkpoint if the training has a folder; with one that resumes from it,
     a new panel stands where this one stopped. `gallery` are photos for the averaged network to paint now and then, best

@@ -9,9 +9,9 @@ import torch
 from ipycanvas import Canvas, hold_canvas
 
 from nstlab import images, plots
-from nstlab.encoder import Encoder, load_encoder
+from nstlab.encoders import Encoder, load_encoder
 from nstlab.errors import SettingError, check_count, check_weight, choose
-from nstlab.notebook import headless
+from nstlab.experiments.results import headless
 from nstlab.panels import parts
 from nstlab.panels.chooser import PictureChooser
 from nstlab.panels.runner import Runner

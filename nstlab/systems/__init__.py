@@ -4,7 +4,7 @@ import inspect
 from pathlib import Path
 
 from nstlab.errors import SettingError, choose
-from nstlab.systems import conditional, gatys, johnson, multiscale_gan, preserve, scene
+from nstlab.systems import conditional, gatys, johnson, multiscale_gan, pixel, preserve
 from nstlab.systems.feed_forward import Pass
 from nstlab.systems.run import Result, Run
 
@@ -25,7 +25,7 @@ def plan(content, styles=(), *, system: str = "gatys", **options) -> Run | Pass:
     method = SYSTEMS[choose("system", system, SYSTEMS)]
     known = dict(inspect.signature(method.plan).parameters)
     if system in OPTIMISING:
-        known |= inspect.signature(scene.scene).parameters
+        known |= inspect.signature(pixel.scene).parameters
         if not styles:
             raise SettingError(f"{system} paints like a painting: name one")
     known = [name for name in known if name not in ("content", "styles", "system", "options")]

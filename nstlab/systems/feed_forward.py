@@ -10,18 +10,20 @@ from pathlib import Path
 
 import torch
 
-from nstlab import checkpoints, color, images
+from nstlab import color, images
 from nstlab.devices import best_device, native_bf16
-from nstlab.encoder import load_encoder
+from nstlab.encoders import load_encoder
 from nstlab.errors import SettingError, WeightsError, check_count, check_weight, choose
 from nstlab.files import atomic_write
 from nstlab.losses.base import shares
 from nstlab.networks import Average, MultiscaleNet, StyleNet
-from nstlab.optimize import Step
-from nstlab.perceptual import PerceptualObjective
+from nstlab.step import Step
+from nstlab.systems.pixel import name
 from nstlab.systems.run import Result
-from nstlab.systems.scene import name
-from nstlab.train import Task, Training
+from nstlab.training import checkpoints
+from nstlab.training.loop import Training
+from nstlab.training.perceptual import PerceptualObjective
+from nstlab.training.task import Task
 
 SHIPPED = Path(__file__).parent.parent / "trained"
 BUILDERS = {"StyleNet": StyleNet, "MultiscaleNet": MultiscaleNet}

@@ -8,8 +8,8 @@ Cost:   about 150 encoder passes forward and back, most of them at a quarter of 
 """
 
 from nstlab.losses import ContentLoss, SmoothnessLoss
+from nstlab.systems.pixel import scene, weight_factors
 from nstlab.systems.run import Run
-from nstlab.systems.scene import scene, weight_factors
 
 DEFAULTS = {"content": 1.0, "style": 60.0, "smoothness": 20.0}
 

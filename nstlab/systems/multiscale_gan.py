@@ -10,15 +10,16 @@ Cost:   a training of hours on a CPU; then about a tenth of a second a picture.
 
 import torch
 
-from nstlab import perceptual
 from nstlab.errors import check_count, check_weight, choose
 from nstlab.losses.adversarial import FORMS, Gate, accuracy, discriminator_loss, edge_smoothed, feature_matching, generator_loss
 from nstlab.networks import Average, MultiscaleDiscriminator, MultiscaleNet
 from nstlab.networks.discriminator import smallest_side
-from nstlab.perceptual import PerceptualObjective
 from nstlab.pyramid import shrink
 from nstlab.systems.feed_forward import Pass, add, check_rate, describe, one_pass, open_encoder, to_device
-from nstlab.train import Task, Training
+from nstlab.training import perceptual
+from nstlab.training.loop import Training
+from nstlab.training.perceptual import PerceptualObjective
+from nstlab.training.task import Task
 
 STYLES = None
 DRAFT = 0.5  # what the terms of each coarser picture count against those of the finished one

@@ -14,7 +14,7 @@ import warnings
 import torch
 
 from nstlab import images
-from nstlab.guidance.filters import shrink
+from nstlab.filters import shrink
 from nstlab.guidance.guide import Guide, load_map
 from nstlab.guidance.saliency import saliency
 from nstlab.guidance.segments import segments
@@ -25,8 +25,8 @@ from nstlab.losses.saliency import SaliencyContentLoss
 from nstlab.losses.semantic import SemanticLoss
 from nstlab.losses.structure import StructureLoss
 from nstlab.systems import gatys
+from nstlab.systems.pixel import name, scene, weight_factors
 from nstlab.systems.run import Run
-from nstlab.systems.scene import name, scene, weight_factors
 
 DEFAULTS = {**gatys.DEFAULTS, "inside": 6.0, "structure": 4.0, "semantic": 1.5, "edges": 120.0}
 PROTECTED = 0.5  # mean of the guide in a region from which on the region is protected

@@ -9,7 +9,8 @@ import torch
 from nstlab import images
 from nstlab.errors import SettingError
 from nstlab.objective import Objective
-from nstlab.optimize import Step, optimize
+from nstlab.optimize import optimize
+from nstlab.step import Step
 
 
 @dataclass

@@ -77,7 +77,7 @@ def test_the_mixer(lab, lab_folder, page, tmp_path):
 def test_the_feature_explorer(lab, lab_folder, page, tmp_path):
     tools.write_notebook(
         lab_folder / "explorer.ipynb",
-        "import nstlab\nfrom nstlab.panels.explorer import FeatureExplorer\nfrom nstlab.probing import survey",
+        "import nstlab\nfrom nstlab.panels.explorer import FeatureExplorer\nfrom nstlab.encoders.probing import survey",
         "encoder = nstlab.load_encoder()\nfound = survey(encoder, ['cat', 'coffee'], size=64)",
         "explorer = FeatureExplorer('cat', 'relu2_1', encoder=encoder, size=64, surveyed=found)\nexplorer",
     )

@@ -14,7 +14,7 @@ PARAMETERS = 'colour = "red"\nout = ""'
 WORK = """
 from pathlib import Path
 from PIL import Image
-from nstlab.notebook import emit
+from nstlab.experiments.results import emit
 assert colour != "gold" or Path("mended").exists(), "no wall is that golden"
 Image.new("RGB", (60, 40), colour).save(out)
 emit(letters=len(colour))

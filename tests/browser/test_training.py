@@ -8,7 +8,7 @@ import lab as tools
 SETUP = """
 import nstlab
 from nstlab.panels.training import TrainingPanel
-from nstlab.systems.training import training
+from nstlab.systems.train import training
 draft = {"widths": (8, 16), "blocks": 1}
 options = {"network": {"widths": (8, 16), "blocks": 1, "draft": draft}, "task": {"warmup": 3}}
 photos = ["two-dogs", "coffee", "rocket", "honey-bee"]

@@ -9,7 +9,8 @@ import nbformat
 import papermill
 import pytest
 
-from nstlab import notebook
+from nstlab.course import build
+from nstlab.experiments import results
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("[0-9]*.ipynb"))
@@ -26,7 +27,7 @@ def test_outputs_are_fresh(path):
     read = nbformat.read(path, 4)
     assert [cell.execution_count for cell in code_cells(path)] == list(range(1, len(code_cells(path)) + 1))
     fix = f"run: python run.py notebooks {path.stem}"
-    assert read.metadata.get("nstlab", {}).get("source_sha") == notebook.source_hash(read), fix
+    assert read.metadata.get("nstlab", {}).get("source_sha") == results.source_hash(read), fix
     outputs = [output for cell in code_cells(path) for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
     assert path.stat().st_size < 1_000_000
@@ -40,7 +41,7 @@ def test_it_is_built_as_every_notebook(path):
     assert names[:6] == ["content", "style", "size", "steps", "seed", "out"] and len(names) <= 8
     assert all(cell.source.count("\n") < 25 for cell in cells)
     assert any({"image/png", "image/jpeg"} & set(output.get("data", {})) for cell in cells for output in cell.outputs)
-    assert notebook.results_of(path)
+    assert results.results_of(path)
     if not path.stem.startswith(("00", "20")):
         assert sum("### BEGIN SOLUTION" in cell.source for cell in cells) >= 3
         text = "".join(output.get("text", "") for cell in cells for output in cell.outputs)
@@ -55,7 +56,7 @@ def test_it_runs_with_other_parameters(path, tmp_path, monkeypatch):
     papermill.execute_notebook(
         path, made, parameters={**OTHER, "out": str(picture)}, kernel_name="python3", progress_bar=False, cwd=FOLDER
     )
-    assert notebook.results_of(made)
+    assert results.results_of(made)
     assert picture.exists()
 
 

@@ -19,7 +19,7 @@ WORK = """
 import time
 from pathlib import Path
 from PIL import Image
-from nstlab.notebook import emit
+from nstlab.experiments.results import emit
 time.sleep(wait)
 with Path("ran.txt").open("a") as log:  # the notebook's own folder
     print(colour, width, file=log)

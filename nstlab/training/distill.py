@@ -1,10 +1,4 @@
-"""The pocket encoder: VGG-19 to relu5_1 with every convolution but the first split in two thin ones, for a quarter of the work.
-
-A 3x3 convolution to few channels and a 1x1 convolution back to all of them (Zhang et al. 2015: low rank, from the principal
-components of the responses), then trained on VGG-19's own features (FitNets, Romero et al. 2015). It has VGG-19's layers and
-channels, so losses and their weights mean the same; but it is an approximation: ask for it by name. How near it comes is in
-`pocket.json`; `python -m nstlab.pocket FOLDER...` makes it anew from pictures of yours.
-"""
+"""The pocket encoder's training: a small student learns VGG-19's features and Gram matrices."""
 
 import argparse
 import json
@@ -16,70 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nstlab import images, weights
-from nstlab.devices import best_device, native_bf16, precision_dtype
-from nstlab.errors import ImageError, choose
+from nstlab import images
+from nstlab.devices import native_bf16
+from nstlab.encoders import load_encoder
+from nstlab.encoders.pocket import FILE, RANKS, PocketEncoder
+from nstlab.errors import ImageError
 from nstlab.files import atomic_write
 from nstlab.stats import gram, single
 
-FILE = Path(__file__).with_name("pocket.safetensors")
-ABOUT = Path(__file__).with_name("pocket.json")  # how it was trained, VGG-19's scales, and the agreement with it
-CHANNELS = {"relu1_1": 64, "relu1_2": 64, "relu2_1": 128, "relu2_2": 128} | {f"relu3_{i}": 256 for i in range(1, 5)}
-CHANNELS |= {f"relu4_{i}": 512 for i in range(1, 5)} | {"relu5_1": 512}  # VGG-19's
-RANKS = {"relu1_2": 20, "relu2_1": 28, "relu2_2": 32, "relu3_1": 48, "relu3_2": 48, "relu3_3": 48, "relu3_4": 48}
-RANKS |= {"relu4_1": 80, "relu4_2": 80, "relu4_3": 80, "relu4_4": 80, "relu5_1": 80}
 TAUGHT = ("relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  # the layers that losses read
-
-
-class PocketEncoder(nn.Module):
-    """Used as an Encoder is: `encoder(image, layers) -> {"image": image, "relu1_1": (N, 64, H, W), ...}`.
-
-    `layers` are VGG-19's up to relu5_1, at mean activation 1, in `precision` ("auto" is bf16 where it is native). `scales` are
-    VGG-19's. Without `state` its weights are random: for training.
-    """
-
-    layers = tuple(CHANNELS)
-
-    def __init__(self, state=None, scales=None, *, precision="auto", device="auto"):
-        super().__init__()
-        self.device = best_device(device)
-        self.dtype = precision_dtype(precision, self.device)
-        self.scales = dict(scales or dict.fromkeys(self.layers, 1.0))
-        self.first = nn.Conv2d(3, 64, 3)
-        inputs = dict(zip(self.layers[1:], CHANNELS.values()))
-        self.thin = nn.ModuleDict({layer: nn.Conv2d(inputs[layer], rank, 3, bias=False) for layer, rank in RANKS.items()})
-        self.wide = nn.ModuleDict({layer: nn.Conv2d(rank, CHANNELS[layer], 1) for layer, rank in RANKS.items()})
-        if state is not None:
-            self.load_state_dict(state)
-            self.requires_grad_(False)
-        self.to(self.device, self.dtype, memory_format=torch.channels_last)
-
-    def forward(self, image: torch.Tensor, layers) -> dict[str, torch.Tensor]:
-        """Features of `image` (N, 3, H, W) at `layers`; stops at the deepest. Raises SettingError for a layer it lacks."""
-        features = {"image": image}
-        wanted = {choose("layer", layer, ("image", *self.layers)) for layer in layers} - {"image"}
-        x = (image.to(self.device) * 2 - 1).to(self.dtype).contiguous(memory_format=torch.channels_last)
-        for layer in self.layers:
-            if not wanted:
-                break
-            if layer.endswith("_1") and layer != "relu1_1":
-                x = F.max_pool2d(x, (min(2, x.shape[-2]), min(2, x.shape[-1])))
-            x = images.pad(x, (1, 1, 1, 1))
-            x = F.relu_(self.first(x) if layer == "relu1_1" else self.wide[layer](self.thin[layer](x)))
-            if layer in wanted:
-                features[layer] = x
-                wanted.remove(layer)
-        return features
-
-    def __repr__(self) -> str:
-        bits = "bf16" if self.dtype == torch.bfloat16 else "fp32"
-        return f"PocketEncoder({len(self.layers)} layers, {bits}, {self.device})"
-
-
-def load_pocket(**options) -> PocketEncoder:
-    """The trained pocket encoder that ships; `options` go to PocketEncoder."""
-    state = {name: value.float() for name, value in weights.load_state(FILE).items()}
-    return PocketEncoder(state, json.loads(ABOUT.read_text(encoding="utf-8"))["scales"], **options)
 
 
 def error(ours: dict, theirs: dict, layers=TAUGHT) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
@@ -133,8 +72,6 @@ def train(folders, steps: int = 450, side: int = 128, batch: int = 4, seed: int 
     Half of each batch are crops; the other half are pictures on their way: every other step moves them by the student's own
     style gradient. So it learns where an optimisation will lead it, and not only photos and paintings.
     """
-    from nstlab.encoder import load_encoder
-
     torch.manual_seed(seed)
     crops, teacher = Crops(folders, side, seed), load_encoder(device="cpu")
     student = PocketEncoder(precision="fp32", device="cpu")
@@ -203,7 +140,6 @@ def _moved(student, pictures, wanted, length: float) -> torch.Tensor:
 def agreement(student: PocketEncoder, size: int = 256, names=None) -> dict[str, dict[str, float]]:
     """By layer: share of VGG-19's features and of its Gram matrices that the student foretells, mean over the samples."""
     from nstlab import samples
-    from nstlab.encoder import load_encoder
 
     teacher, sums = load_encoder(precision="fp32", device="cpu"), {}
     for name in names or samples.names():
@@ -237,8 +173,6 @@ def main() -> None:
 
 def vgg19_scales() -> dict[str, float]:
     """What VGG-19's features were divided by in the layers that the pocket encoder has."""
-    from nstlab.encoder import load_encoder
-
     return {layer: load_encoder(device="cpu").scales[layer] for layer in PocketEncoder.layers}
 
 

@@ -1,20 +1,18 @@
 """A small depth network that lets gradients through, trained on drawn scenes alone (see scenes.py).
 
 It knows that low is near, that things stand on the ground, and that haze is far; of real photos it knows nothing more.
-`python -m nstlab.guidance.scene_depth` trains it anew: about 10 minutes on 2 cores.
+`python -m nstlab.networks.scene_depth` trains it anew: about 10 minutes on 2 cores.
 """
 
 import functools
-import sys
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nstlab import images, weights
-from nstlab.files import atomic_write
-from nstlab.scenes import scene
+from nstlab import images
+from nstlab.encoders import weights
 
 FILE = Path(__file__).with_name("scene_depth.safetensors")
 SIZE = 128  # long side in pixels at which it looks
@@ -65,42 +63,3 @@ def scene_depth(image: torch.Tensor) -> torch.Tensor:
     small = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
     found = load_depth_net().to(image.device)(small)
     return F.interpolate(found, image.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def train(steps: int = 2500, batch: int = 8, seed: int = 0, pool: int = 1500, report=print) -> DepthNet:
-    """Train on `pool` drawn scenes with random brightness, blur and grain; the loss is the mean absolute error."""
-    torch.manual_seed(seed)
-    drawn = [scene(10_000 + number, 96) for number in range(pool)]
-    network = DepthNet()
-    adam = torch.optim.Adam(network.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
-    for step in range(steps):
-        chosen = [drawn[i] for i in torch.randint(pool, (batch,))]
-        image, truth = torch.cat([s.image for s in chosen]), torch.cat([s.nearness for s in chosen])
-        image = image ** torch.empty(batch, 1, 1, 1).uniform_(0.6, 1.6)
-        if step % 3 == 0:
-            image = F.avg_pool2d(F.pad(image, (1,) * 4, mode="replicate"), 3, 1)
-        image = (image + torch.rand(batch, 1, 1, 1) * 0.12 * torch.randn_like(image)).clamp(0, 1)
-        if torch.rand(()) < 0.5:
-            image, truth = image.flip(3), truth.flip(3)
-        loss = (network(image) - truth).abs().mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        schedule.step()
-        if step % 250 == 0 or step == steps - 1:
-            report(f"step {step}: mean error {loss.item():.3f}")
-    return network
-
-
-def main() -> None:
-    """Train with the default settings and replace the file that ships."""
-    from safetensors.torch import save_file
-
-    network = train(report=lambda line: print(line, file=sys.stderr))
-    with atomic_write(FILE) as temporary:
-        save_file({name: value.half().contiguous() for name, value in network.state_dict().items()}, temporary)
-
-
-if __name__ == "__main__":
-    main()

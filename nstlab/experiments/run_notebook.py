@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nstlab.errors import SettingError, choose
-from nstlab.notebook import results_of, source_hash
+from nstlab.experiments.results import results_of, source_hash
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 PLAIN = (str, int, float, list, dict, type(None))  # what JSON keeps

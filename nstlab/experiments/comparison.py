@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from nstlab import images, metrics
-from nstlab.encoder import Encoder, load_encoder
+from nstlab.encoders import Encoder, load_encoder
 from nstlab.errors import SettingError, choose
 from nstlab.guidance.guide import Guide
 from nstlab.guidance.saliency import saliency

@@ -48,8 +48,8 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's logs too.")] = False,
 ):
     """Train a network that paints in one pass. Ctrl-C ends it with a checkpoint; --resume goes on. Runs under torchrun."""
-    from nstlab.cli import parse_weights
-    from nstlab.systems.training import training
+    from nstlab.cli.app import parse_weights
+    from nstlab.systems.train import training
 
     game = parse_critic(critic) | ({} if warmup is None else {"warmup": warmup})
     if game and system != "multiscale_gan":

@@ -20,7 +20,7 @@ def sweep(
     dask: Annotated[str | None, typer.Option(help="Address of a dask cluster, such as tcp://host:8786.")] = None,
 ):
     """Run a notebook once for each combination of values. Started again, it runs only what is missing."""
-    from nstlab.sweep import Sweep
+    from nstlab.experiments.sweep import Sweep
 
     if jobs is not None and dask is not None:
         raise SettingError("give --jobs for this machine or --dask for a cluster, not both")
@@ -86,7 +86,7 @@ def _follow(made, done: int, jobs: int | None, address: str | None) -> None:
 
 def recipe(file: Annotated[Path, typer.Argument(help="A picture that nstlab saved.")]):
     """Print the command that makes a picture again."""
-    from nstlab.recipe import command, notes
+    from nstlab.experiments.recipe import command, notes
 
     for note in notes(file):
         print(f"note: {note}", file=sys.stderr)

@@ -28,7 +28,7 @@ def recipe(path) -> dict:
 
     Raises ImageError for what is no picture.
     """
-    from nstlab import images  # not above: a sweep stamps pictures and needs no torch for it
+    from nstlab import images
 
     return images.metadata(path, KEY) or images.metadata(path)
 
@@ -86,11 +86,11 @@ def _options(settings: dict, system: str) -> tuple[list[str], dict]:
     """The options of `nstlab stylize` that say the settings, and the settings that differ from the default and have none."""
     import inspect
 
-    from nstlab import cli
-    from nstlab.systems import SYSTEMS, scene
+    from nstlab.cli import app as cli
+    from nstlab.systems import SYSTEMS, pixel
 
     known = inspect.signature(cli.stylize).parameters
-    defaults = {**inspect.signature(scene.scene).parameters, **inspect.signature(SYSTEMS[system].plan).parameters}
+    defaults = {**inspect.signature(pixel.scene).parameters, **inspect.signature(SYSTEMS[system].plan).parameters}
     words, others = [], {}
     for name, value in settings.items():
         option = NAMED.get(name, name)

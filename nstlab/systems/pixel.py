@@ -8,15 +8,15 @@ import torch
 
 from nstlab import color, images
 from nstlab.devices import available_memory
-from nstlab.encoder import Encoder, load_encoder
+from nstlab.encoders import Encoder, load_encoder
+from nstlab.encoders.pocket import PocketEncoder
 from nstlab.errors import SettingError, check_count, check_weight, choose
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.objective import Objective
 from nstlab.optimize import OPTIMIZERS
-from nstlab.pocket import PocketEncoder
 from nstlab.pyramid import schedule
-from nstlab.systems.painters import Painters, painters
 from nstlab.systems.run import Run
+from nstlab.systems.styles import Painters, painters
 
 BASE, BYTES_A_PIXEL = 600e6, 2050  # of memory for a run in bf16 (fp32: twice as much a pixel), measured at 512 to 2048 px
 POCKET = "painted with the pocket encoder, which only approximates VGG-19"

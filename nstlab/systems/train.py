@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from nstlab import checkpoints
 from nstlab.data import Coco, Files, Folder, Samples, open_pictures
 from nstlab.errors import SettingError, choose
 from nstlab.guidance.saliency import saliency
-from nstlab.parallel import own_device
 from nstlab.systems import TRAINED
-from nstlab.systems.scene import name
-from nstlab.train import Training
+from nstlab.systems.pixel import name
+from nstlab.training import checkpoints
+from nstlab.training.distributed import own_device
+from nstlab.training.loop import Training
 
 GUIDES = ("saliency", "none")
 

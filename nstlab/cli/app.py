@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from nstlab import cli_sweep, cli_training
+from nstlab.cli import sweep as cli_sweep
+from nstlab.cli import training as cli_training
 from nstlab.errors import DivergedError, NstlabError, SettingError
-from nstlab.recipe import NAMED
+from nstlab.experiments.recipe import NAMED
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__.split(".")[0] + ".")
 weights_app = typer.Typer(rich_markup_mode=None, help="Pretrained files: which there are, and how to get them.")
@@ -135,7 +136,7 @@ def doctor():
     import torch
 
     from nstlab.devices import best_device, native_bf16
-    from nstlab.weights import SOURCES
+    from nstlab.encoders.weights import SOURCES
 
     device = best_device()
     print(f"python {platform.python_version()} on {platform.platform()}")
@@ -155,8 +156,8 @@ def _version(name: str) -> str:
 
 
 def _weights_status(name: str) -> str:
+    from nstlab.encoders.weights import find
     from nstlab.errors import WeightsError
-    from nstlab.weights import find
 
     try:
         return f"here, hash right ({find(name)})"
@@ -167,7 +168,7 @@ def _weights_status(name: str) -> str:
 @weights_app.command("list")
 def list_weights():
     """List the pretrained files, with licence and state."""
-    from nstlab.weights import SOURCES
+    from nstlab.encoders.weights import SOURCES
 
     for source in SOURCES.values():
         print(f"{source.name}: {source.what}; {source.licence}; {_weights_status(source.name)}")
@@ -176,7 +177,7 @@ def list_weights():
 @weights_app.command("get")
 def get_weights(name: Annotated[str, typer.Argument(help="A name from `nstlab weights list`.")]):
     """Download a pretrained file."""
-    from nstlab.weights import fetch
+    from nstlab.encoders.weights import fetch
 
     print(fetch(name))
 

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from skimage.color import rgb2lab
 
 from nstlab import images
-from nstlab.errors import SettingError
+from nstlab.color import luminance
+from nstlab.errors import SettingError, check_count
 
 
 def box(x: torch.Tensor, radius: int) -> torch.Tensor:
@@ -81,3 +82,38 @@ def rgb_to_lab(image: torch.Tensor) -> torch.Tensor:
 def shrink(image: torch.Tensor, size: int) -> torch.Tensor:
     """The image with a long side of at most `size` pixels; a smaller one as it is."""
     return images.resize(image, size) if max(image.shape[-2:]) > size else image
+
+
+def at_size(guide: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """A map (N, 1, H, W) at the places of a layer (h, w): the average over the area that each place covers."""
+    return F.interpolate(guide.float(), size, mode="area")
+
+
+def gradient(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Change per pixel of a map (N, 1, H, W), to the right and downwards, by Sobel's 3x3 filters."""
+    smooth, slope = grey.new_tensor([1.0, 2.0, 1.0]) / 4, grey.new_tensor([-1.0, 0.0, 1.0]) / 2
+    padded = images.pad(grey, (1, 1, 1, 1))
+    right = F.conv2d(padded, torch.outer(smooth, slope)[None, None])
+    down = F.conv2d(padded, torch.outer(slope, smooth)[None, None])
+    return right, down
+
+
+def sobel(image: torch.Tensor) -> torch.Tensor:
+    """Edge strength (N, 1, H, W): twice the length of the brightness gradient, so a step from 0 to 1 gives 1."""
+    right, down = gradient(luminance(image))
+    return 2 * (right.square() + down.square() + 1e-12).sqrt() - 2e-6
+
+
+def laplacian(image: torch.Tensor, pool: int = 4) -> torch.Tensor:
+    """Signed Laplacian (N, 1, h, w) of the picture averaged over pool x pool pixels, summed over colours (Li et al. 2017).
+
+    Each value is 4 times a pixel less its four neighbours: 0 on constants and on ramps. The outermost pixels have too few
+    neighbours and are left out, so the result is 2 smaller than the pooled picture.
+    """
+    check_count("pool", pool)
+    if min(image.shape[-2:]) < 3 * pool:
+        size = f"{image.shape[-1]} x {image.shape[-2]}"
+        raise SettingError(f"pool {pool}: it takes {3 * pool} pixels along each side, the picture has {size}")
+    total = F.avg_pool2d(image.float(), pool).sum(1, keepdim=True)
+    kernel = total.new_tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]])
+    return F.conv2d(total, kernel[None, None])

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nstlab import rerun
-from nstlab.contact import contact_sheet
 from nstlab.errors import SettingError, check_count
+from nstlab.experiments import run_notebook as rerun
+from nstlab.experiments.contact_sheet import contact_sheet
+from nstlab.experiments.recipe import stamped
 from nstlab.files import atomic_write
-from nstlab.recipe import stamped
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The course as two trees from one source: notebooks for students, without solutions, and an nbgrader course for a teacher.
 
 The source is the folder of notebooks as it stands. An exercise is a code cell with a reference solution between
-`### BEGIN SOLUTION` and `### END SOLUTION`, and checks (`nstlab.notebook.check`) behind the solution, in the same cell or in
+`### BEGIN SOLUTION` and `### END SOLUTION`, and checks (`nstlab.course.check`) behind the solution, in the same cell or in
 a later one. What stands between `### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS` is kept from students. These are nbgrader's
 markers (Project Jupyter 2019), so its `generate_assignment` makes the students' notebooks out of the teacher's.
 """
@@ -17,14 +17,14 @@ from collections import Counter
 from pathlib import Path
 
 from nstlab.errors import SettingError
-from nstlab.notebook import HOSTED
+from nstlab.experiments.results import HOSTED
 
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTION[ \t]*$", re.M | re.S)
 HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS\n.*?^[ \t]*### END HIDDEN TESTS[ \t]*\n?", re.M | re.S)
 CHECK = re.compile(r"^[ \t]*check\(", re.M)
 STUB = "# YOUR CODE HERE"  # a comment: where the exercise gives a starting value, the cell runs and the check says its hint
 STRICT = (
-    "### BEGIN HIDDEN TESTS\nfrom nstlab.course import check  # from here on, 'Not yet' is an error\n### END HIDDEN TESTS\n"
+    "### BEGIN HIDDEN TESTS\nfrom nstlab.course.trees import check  # from here on, 'Not yet' is an error\n### END HIDDEN TESTS\n"
 )
 MANIFEST = ".nstlab-course.json"
 
@@ -61,7 +61,7 @@ cells; when work is marked, they are as they were.
 
 
 def check(right: bool, hint: str = "") -> None:
-    """As `nstlab.notebook.check`, but what is not yet right raises AssertionError: so nbgrader counts it."""
+    """As `nstlab.course.check`, but what is not yet right raises AssertionError: so nbgrader counts it."""
     if not right:
         raise AssertionError(f"Not yet. {hint}")
     print("Right.")

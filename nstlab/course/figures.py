@@ -6,10 +6,10 @@ import sys
 import time
 from pathlib import Path
 
-from nstlab import rerun
 from nstlab.errors import NstlabError, SettingError, nearest
+from nstlab.experiments import run_notebook as rerun
+from nstlab.experiments.recipe import stamped
 from nstlab.files import atomic_write
-from nstlab.recipe import stamped
 
 THREADS = "2"  # sums come out otherwise, in their last digits, on another number
 

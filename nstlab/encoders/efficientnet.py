@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nstlab import weights
+from nstlab.encoders import weights
 from nstlab.errors import WeightsError
 
 STAGES = (  # (blocks, kernel, stride of the first, expansion, channels out)

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from nstlab import images
-from nstlab.encoder import BLOCKS, Encoder
+from nstlab.encoders.base import Encoder
+from nstlab.encoders.vgg import BLOCKS, VGG
 from nstlab.errors import SettingError, choose
 
 VGG19_LAYERS = tuple(f"relu{b}_{i}" for b, count in enumerate(BLOCKS[16], 1) for i in range(1, count + 1))
@@ -128,4 +129,4 @@ def random_encoder(seed: int = 0, **options) -> Encoder:
         weight = torch.randn(outputs, inputs, 3, 3, generator=generator) * (2 / (9 * inputs)) ** 0.5
         convs.append((weight, torch.zeros(outputs)))
         inputs = outputs
-    return Encoder(convs, **options)
+    return VGG(convs, **options)

@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from nstlab import images
 from nstlab.color import luminance
 from nstlab.errors import SettingError, check_weight, choose
+from nstlab.filters import at_size
 from nstlab.losses.edge import one_sided_edge_loss
 from nstlab.losses.region import FEWEST, INSIDE_LAYERS, guided_gram
-from nstlab.losses.saliency import at_size, mean_one_weights, weighted_content_loss
+from nstlab.losses.saliency import mean_one_weights, weighted_content_loss
 from nstlab.losses.smoothness import total_variation
 from nstlab.losses.structure import ssim_map
 from nstlab.losses.style import STYLE_LAYERS

@@ -1,62 +1,16 @@
-"""What a notebook needs besides the lesson: results for papermill, checks for exercises, and committed outputs."""
+"""Execute the committed notebooks and normalise their outputs: `python -m nstlab.course.build [NAME...]`."""
 
-import hashlib
 import json
 import os
 import re
 import sys
 from pathlib import Path
 
-from nstlab.errors import SettingError
+from nstlab.experiments.results import source_hash
 from nstlab.files import atomic_write
 
-RESULT = "application/vnd.nstlab.result+json"
-HOSTED = "hosted"  # tag of the cells that are no part of the lesson: badges, installation (nstlab/badges.py)
 ADDRESS, TEMPORARY = re.compile(r"0x[0-9a-fA-F]{6,}"), re.compile(r"/tmp/ipykernel_\d+/")
 WIDGETS = "application/vnd.jupyter.widget-state+json"
-
-
-def headless() -> bool:
-    """Whether nobody is at the controls, so that panels run to their end.
-
-    NSTLAB_HEADLESS says so (1 or 0). Without it, nobody is there if whoever sent the cell takes no questions: papermill, nbval
-    and nbconvert do not, JupyterLab does. What Voila serves is looked at, and so is Colab, whether they take any or not.
-    """
-    said = os.environ.get("NSTLAB_HEADLESS", "")
-    if said or os.environ.get("SERVER_SOFTWARE", "").startswith("voila") or "google.colab" in sys.modules:
-        return said not in ("", "0")
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    message = shell.kernel.get_parent() if hasattr(shell, "kernel") else {}
-    return not message.get("content", {}).get("allow_stdin", True)
-
-
-def emit(**results) -> None:
-    """Show a notebook's results and store them in its output, where `results_of` finds them after papermill."""
-    from IPython.display import display
-
-    shown = {key: float(f"{value:.1g}") if isinstance(value, float) else value for key, value in results.items()}
-    display({RESULT: results, "text/plain": f"results: {', '.join(shown)}"}, raw=True)
-
-
-def results_of(path) -> dict:
-    """What the notebook at `path` emitted last; raises SettingError if it emitted nothing."""
-    cells = json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
-    found = [out["data"][RESULT] for cell in cells for out in cell.get("outputs", []) if RESULT in out.get("data", {})]
-    if not found:
-        raise SettingError(f"{path} has emitted no results: run it to its end first")
-    return found[-1]
-
-
-def check(right: bool, hint: str = "") -> None:
-    """Say whether an exercise is solved; while it is not, say the hint."""
-    print("Right." if right else f"Not yet. {hint}")
-
-
-def source_hash(notebook) -> str:
-    """Hash of the lesson's code cells: outputs are stale when it differs from the one stored when they were made."""
-    lesson = [cell for cell in notebook.cells if HOSTED not in cell.metadata.get("tags", [])]
-    code = "\0".join(cell.source for cell in lesson if cell.cell_type == "code")
-    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 def execute(path: Path, timeout: int = 900):

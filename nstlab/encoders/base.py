@@ -1,0 +1,118 @@
+"""What every encoder is: a frozen network as a function from a picture to features by layer name."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nstlab.devices import best_device, precision_dtype
+from nstlab.errors import choose
+
+POOLINGS = ("max", "average", "wavelet", "indices")
+Edit = dict[str, Callable[[torch.Tensor], torch.Tensor]]
+
+
+class Encoder(nn.Module):
+    """Base class of the encoders; a subclass says what `convolve` does at each layer.
+
+    `layers` are named block by block, "relu1_1" first; `channels` and `strides` give the number of channels of each layer and
+    how many pixels lie between neighbouring places. Features are divided by `scales`, the mean activation of each layer, so
+    that a weight means the same for every encoder (one factor a layer; Gatys et al. 2016 rescale each filter).
+
+    `pooling` is what stands between two blocks: "max", "average" (Gatys et al. 2016), "wavelet" (the average, with the other
+    three bands of the Haar transform kept; Yoo et al. 2019), or "indices" (max, with the places of the maxima kept; Li et al.
+    2018). What is kept comes back as "pool1", "pool2", ... beside the features. `precision` "auto" is bf16 where the device
+    has it, else fp32; features come back in that type. `digest` is the hash of the weights' file, if they have one.
+    """
+
+    layers: tuple[str, ...]
+    channels: dict[str, int]
+    name: str
+
+    def __init__(self, name: str, *, scales=None, digest="", pooling="max", precision="auto", device="auto"):
+        super().__init__()
+        self.name, self.digest = name, digest
+        self.pooling = choose("pooling", pooling, POOLINGS)
+        self.register_buffer("_place", torch.empty(0, device=best_device(device)), persistent=False)
+        self.dtype = precision_dtype(precision, self.device)
+        self.scales = dict(scales or dict.fromkeys(self.layers, 1.0))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; follows `to()`."""
+        return self._place.device
+
+    @property
+    def strides(self) -> dict[str, int]:
+        """{layer: pixels between two neighbouring places}."""
+        return {layer: 2 ** (int(layer[4]) - 1) for layer in self.layers}
+
+    @property
+    def fingerprint(self) -> dict:
+        """{"name", "weights": hash, "scales": hash}: what a decoder that was trained on these features must be used with."""
+        scales = hashlib.sha256(json.dumps(self.scales, sort_keys=True).encode()).hexdigest()
+        return {"name": self.name, "weights": (self.digest or self._hash())[:16], "scales": scales[:16]}
+
+    def _hash(self) -> str:
+        found = hashlib.sha256()
+        for key, value in self.state_dict().items():
+            found.update(key.encode() + value.detach().float().cpu().numpy().tobytes())
+        return found.hexdigest()
+
+    def forward(self, image: torch.Tensor, layers: Iterable[str], edit: Edit | None = None) -> dict[str, torch.Tensor]:
+        """Features of `image` (N, 3, H, W) at `layers`, as {"image": image, "relu1_1": (N, C, h, w), ...}.
+
+        Stops at the deepest layer asked for. `edit` = {layer: function} replaces the features of a layer on the way; deeper
+        layers see the replacement. Any picture size works: a side too short to mirror or pool is repeated or left as it is.
+        Raises SettingError for a layer that this encoder does not have.
+        """
+        features, edit = {"image": image}, edit or {}
+        wanted = {choose("layer", layer, ("image", *self.layers)) for layer in (*layers, *edit)} - {"image"}
+        x = self.normalize(image.to(self.device)).to(self.dtype).contiguous(memory_format=torch.channels_last)
+        for layer in self.layers:
+            if not wanted:
+                break
+            if layer.endswith("_1") and layer != "relu1_1":
+                x, kept = pool(x, self.pooling)
+                if kept is not None:
+                    features[f"pool{int(layer[4]) - 1}"] = kept
+            x = self.convolve(x, layer)
+            x = edit[layer](x) if layer in edit else x
+            if layer in wanted:
+                features[layer] = x
+                wanted.remove(layer)
+        return features
+
+    def normalize(self, image: torch.Tensor) -> torch.Tensor:
+        """The image (N, 3, H, W), sRGB in [0, 1], as the first layer expects it."""
+        raise NotImplementedError
+
+    def convolve(self, x: torch.Tensor, layer: str) -> torch.Tensor:
+        """The features of `layer` from those of the layer before, after pooling."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        bits = "bf16" if self.dtype == torch.bfloat16 else "fp32"
+        return f"{type(self).__name__}({len(self.layers)} layers, {bits}, {self.pooling} pooling, {self.device})"
+
+
+def pool(x: torch.Tensor, pooling: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Features (N, C, h, w) at half the size, and what the pooling keeps of the rest: indices, or Haar bands (N, 3C, h/2, w/2).
+
+    A side of one pixel stays as it is; of an odd side the last row or column is dropped, as VGG does.
+    """
+    kernel = (min(2, x.shape[-2]), min(2, x.shape[-1]))
+    if pooling == "max":
+        return F.max_pool2d(x, kernel), None
+    if pooling == "average":
+        return F.avg_pool2d(x, kernel), None
+    if pooling == "indices":
+        return F.max_pool2d(x, kernel, return_indices=True)
+    x = x[..., : x.shape[-2] // kernel[0] * kernel[0], : x.shape[-1] // kernel[1] * kernel[1]]
+    upper, lower = x[..., :: kernel[0], :], x[..., kernel[0] - 1 :: kernel[0], :]
+    corners = [half[..., start :: kernel[1]] for half in (upper, lower) for start in (0, kernel[1] - 1)]
+    a, b, c, d = corners
+    return (a + b + c + d) / 4, torch.cat([(a - b + c - d) / 4, (a + b - c - d) / 4, (a - b - c + d) / 4], 1)

@@ -1,0 +1,1 @@
+"""Runs compared, swept over a grid, and made again from their pictures."""

@@ -1,0 +1,1 @@
+"""The one loop over network weights, what it trains, and what it keeps."""
