@@ -8,7 +8,7 @@ from PIL import Image
 
 from nstlab.errors import ImageError, SettingError
 from nstlab.guidance import Guide, load_map
-from nstlab.guidance.filters import box, gaussian, guided_filter, shrink, stretch
+from nstlab.filters import box, gaussian, guided_filter, shrink, stretch
 
 
 def test_a_map_file_is_read_and_resized_with_a_note(tmp_path):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.encoder import Encoder, load_encoder
-from nstlab.guidance.filters import guided_filter, stretch
+from nstlab.filters import guided_filter, stretch
 from nstlab.guidance.guide import Guide
 from nstlab.stats import single
 

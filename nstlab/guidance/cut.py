@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
-from nstlab.guidance.filters import guided_filter, rgb_to_lab, shrink
+from nstlab.filters import guided_filter, rgb_to_lab, shrink
 
 SIZE = 144  # long side in pixels of the graph; the guided filter brings the outline to full size
 BINS = 20  # of the colour histograms, along each axis of Lab

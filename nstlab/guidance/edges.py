@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from nstlab import images
 from nstlab.color import luminance
 from nstlab.errors import SettingError, check_count, choose
-from nstlab.guidance.filters import gaussian
+from nstlab.filters import gaussian
 from nstlab.guidance.guide import Guide, load_map
 from nstlab.guidance.hed import hed
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from nstlab import images
-from nstlab.guidance.filters import gaussian, shrink
+from nstlab.filters import gaussian, shrink
 from nstlab.guidance.guide import Guide, each
 
 SIZE = 320  # long side in pixels at which faces are sought

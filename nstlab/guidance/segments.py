@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from nstlab import images, weights
 from nstlab.errors import SettingError, WeightsError, check_count, choose
 from nstlab.guidance.features import load_lite0
-from nstlab.guidance.filters import gaussian, guided_filter, rgb_to_lab, shrink
+from nstlab.filters import gaussian, guided_filter, rgb_to_lab, shrink
 from nstlab.guidance.guide import read_array
 
 SIZE = 320  # long side in pixels at which regions are found

@@ -7,7 +7,7 @@ import torch
 
 from nstlab import images
 from nstlab.errors import SettingError, check_weight, choose
-from nstlab.guidance.filters import gaussian
+from nstlab.filters import gaussian
 from nstlab.guidance.guide import load_map
 from nstlab.losses.base import Loss, shares
 from nstlab.losses.region import RegionStyleLoss

@@ -14,7 +14,7 @@ import warnings
 import torch
 
 from nstlab import images
-from nstlab.guidance.filters import shrink
+from nstlab.filters import shrink
 from nstlab.guidance.guide import Guide, load_map
 from nstlab.guidance.saliency import saliency
 from nstlab.guidance.segments import segments
