@@ -121,16 +121,18 @@ def pixels(picture: Image.Image, label: str = "the picture") -> tuple[torch.Tens
     The opacity is None where the picture has none. Raises ImageError for numbers without a known range, and for NaN.
     """
     key, full = _color_key(picture), _full_scale(picture)
+    white_is_zero = picture.format == "TIFF" and _tag(picture, 262, 1) == 0  # Pillow minds it in 8 bits only
     picture.load()
     profile = picture.info.get("icc_profile")
-    if turn := TURNS.get(_orientation(picture)):
+    if (turn := TURNS.get(_orientation(picture))) is not None:  # a flip is 0
         picture = picture.transpose(turn)
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.asarray(picture)
         if picture.mode == "I" and full == 2**32 - 1:
             values = values.view(np.uint32)
         alpha = None if key is None else (values != key)
-        rgb = _grey_to_srgb(_fractions(values, full, label), profile)
+        values = _fractions(values, full, label)
+        rgb = _grey_to_srgb(1 - values if white_is_zero else values, profile)
     else:
         picture, alpha = _plain(picture)
         if key is not None and alpha is None:
@@ -234,10 +236,8 @@ def _to_srgb(picture: Image.Image, profile) -> Image.Image:
     from PIL import ImageCms
 
     try:
-        if picture.mode == "LAB":
-            source = ImageCms.createProfile("LAB")
-        else:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        given = ImageCms.createProfile("LAB") if picture.mode == "LAB" else io.BytesIO(profile)
+        source = ImageCms.ImageCmsProfile(given)
         space = source.profile.xcolor_space.strip()
         if space == "RGB":
             picture = picture.convert("RGB")
