@@ -49,7 +49,7 @@ def _png(data: bytes) -> bytes:
 
 def _is_profile(body: bytes) -> bool:
     """Whether an iCCP chunk holds a colour profile of at most 1 MB, the most that Pillow unpacks."""
-    name, _, packed = body.partition(b"\0")
+    packed = body.partition(b"\0")[2]  # behind the name
     try:
         unpacking = zlib.decompressobj()
         return packed[:1] == b"\0" and len(unpacking.decompress(packed[1:], 2**20)) > 128 and not unpacking.unconsumed_tail
@@ -66,7 +66,11 @@ def _jpeg(data: bytes) -> bytes:
             continue
         if marker == 0xDA:  # the pixels begin: the rest stays as it is
             break
-        end = place + 2 if 0xD0 <= marker <= 0xD9 or marker < 2 else place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        end = (
+            place + 2
+            if 0xD0 <= marker <= 0xD9 or marker < 2
+            else place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        )
         if marker < 0xE0 or data.startswith(JPEG_SEGMENTS.get(marker, ()), place + 4):
             parts.append(data[place:end])
         place = end

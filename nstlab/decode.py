@@ -132,15 +132,15 @@ def pixels(picture: Image.Image, label: str = "the picture") -> tuple[torch.Tens
             values = values.view(np.uint32)
         alpha = None if key is None else (values != key)
         values = _fractions(values, full, label)
-        rgb = _grey_to_srgb(1 - values if white_is_zero else values, profile)
+        rgb = torch.from_numpy(_grey_to_srgb(1 - values if white_is_zero else values, profile))
     else:
         picture, alpha = _plain(picture)
         if key is not None and alpha is None:
             values = np.asarray(picture)
             alpha = (values != np.array(key)).reshape(*values.shape[:2], -1).any(2)
-        rgb = np.array(_to_srgb(picture, profile)).astype(np.float32).transpose(2, 0, 1) / np.float32(255)
+        rgb = torch.from_numpy(np.array(_to_srgb(picture, profile))).permute(2, 0, 1).contiguous().float().div_(255)
     opacity = None if alpha is None else torch.from_numpy(alpha.astype(np.float32))[None, None]
-    return torch.from_numpy(np.ascontiguousarray(rgb))[None], opacity
+    return rgb[None], opacity
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -222,7 +222,7 @@ def _fractions(values: np.ndarray, full: int | None, label: str) -> np.ndarray:
 def _grey_to_srgb(grey: np.ndarray, profile) -> np.ndarray:
     """(3, H, W) of grey values (H, W) in [0, 1]; a profile is applied through a table of 256 steps."""
     if not profile:
-        return np.broadcast_to(grey, (3, *grey.shape))
+        return np.repeat(grey[None], 3, axis=0)
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     table = np.asarray(_to_srgb(ramp, profile))[0].astype(np.float32) / 255
     places = np.linspace(0, 1, 256, dtype=np.float32)

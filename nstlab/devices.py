@@ -110,4 +110,3 @@ def available_memory(device: torch.device) -> int:
     with contextlib.suppress(OSError, ValueError):  # a container may be allowed less than the machine has
         free = min(free, int(limit.read_text()) - int(limit.with_name("memory.current").read_text()))
     return free
-

@@ -8,7 +8,7 @@ from nstlab.errors import SettingError
 
 
 def box(x: torch.Tensor, radius: int) -> torch.Tensor:
-    """Mean over a square of 2 radius + 1 pixels, the edge repeated beyond the border; its cost does not grow with the radius."""
+    """Mean over a square of 2 radius + 1 pixels, the edge repeated beyond the border; the radius does not change its cost."""
     if radius < 1:
         return x
     side = 2 * radius + 1
@@ -52,7 +52,9 @@ def guided_filter(x: torch.Tensor, guide: torch.Tensor, radius: int, eps: float 
     & Sun 2015). Raises SettingError if map and guide differ in size.
     """
     if guide.shape[-2:] != x.shape[-2:]:
-        raise SettingError(f"guided filter: the map has {tuple(x.shape[-2:])} pixels, its guide {tuple(guide.shape[-2:])}; resize one of them")
+        raise SettingError(
+            f"guided filter: the map has {tuple(x.shape[-2:])} pixels, its guide {tuple(guide.shape[-2:])}; resize one of them"
+        )
     count, channels = guide.shape[:2]
     mean_g, mean_x = box(guide, radius), box(x, radius)
     pairs = (guide[:, :, None] * guide[:, None]).flatten(1, 2)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import warnings
 from pathlib import Path
 
@@ -60,18 +61,27 @@ def locate(source) -> Path:
         raise ImageError(f"a picture is a path, a sample's name, a PIL image, bytes or a tensor, not {type(source).__name__}")
     path = expanded(source)
     try:
-        if path.is_file():
-            return path
-        folder = path.is_dir()
+        mode = _mode(path)
     except (OSError, ValueError) as error:
         raise ImageError(f"{source} cannot be read: {_reason(error)}") from None
+    if stat.S_ISREG(mode):
+        return path
     if str(source) in samples.catalogue():
         return samples.sample(str(source)).path
-    if folder:
-        raise ImageError(f"{path} is a folder: name a picture file in it")
+    if mode:
+        kind = "a folder: name a picture file in it" if stat.S_ISDIR(mode) else "no ordinary file: name a picture file"
+        raise ImageError(f"{path} is {kind}")
     if path.suffix or os.sep in str(source) or "/" in str(source):
         raise ImageError(f"{path}: there is no such file; check the path, or see `nstlab samples` for names")
     raise ImageError(f"'{source}' is neither a file nor a sample picture: {nearest(source, samples.catalogue())}")
+
+
+def _mode(path: Path) -> int:
+    """The mode of what is at `path`, 0 if nothing is. Raises OSError where that cannot be known, ValueError for no path."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def _contents(path: Path) -> tuple[bytes, str]:
@@ -174,9 +184,9 @@ def writable(path, shape: tuple[int, int] | None = None) -> Path:
     if path.suffix.lower() not in FORMATS:
         raise ImageError(f"{path}: name the picture with one of {', '.join(FORMATS)}")
     try:
-        if not path.parent.is_dir():
+        if not stat.S_ISDIR(_mode(path.parent)):
             raise ImageError(f"{path}: the folder {path.parent} does not exist; make it first")
-        if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+        if stat.S_ISDIR(_mode(path)) or not os.access(path.parent, os.W_OK | os.X_OK):
             raise ImageError(f"{path} cannot be written: choose another file or folder")
     except (OSError, ValueError) as error:
         raise ImageError(f"{path} cannot be written: {_reason(error)}") from None

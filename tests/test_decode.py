@@ -105,7 +105,7 @@ def test_the_reference_itself():
 
 
 def test_inks_by_their_profile():
-    """Full and empty inks in all combinations look as the profile says, not as their names suggest; with black they are black."""
+    """Full and empty inks look as the profile says, not as their names suggest; with black ink all are black."""
     colors = np.random.default_rng(1).integers(20, 236, (2, 2, 2, 2, 3))
     colors[0, 0, 0, 0], colors[..., 1, :] = 255, 0
     profile = profiles.cmyk_profile(profiles.lab(colors / 255))
@@ -153,7 +153,14 @@ def tiff(**options):
 
 def test_numbers_by_their_range():
     ramp = np.linspace(0, 1, 12).reshape(3, 4)
-    ranges = [(np.float32, 1), (np.float32, 255), (np.float32, 65535), (np.int32, 255), (np.int32, 65535), (np.int32, 2**31 - 1)]
+    ranges = [
+        (np.float32, 1),
+        (np.float32, 255),
+        (np.float32, 65535),
+        (np.int32, 255),
+        (np.int32, 65535),
+        (np.int32, 2**31 - 1),
+    ]
     for kind, high in ranges:
         found = images.load(tiff()((ramp * high).astype(kind)))
         assert np.abs(found[0, 0].numpy() - ramp).max() < 1.01 / min(high, 255) if high > 1 else 1e-6, (kind, high)
@@ -228,7 +235,7 @@ def test_chunks_besides_the_pixels_never_stop_a_png(extra):
 @settings(deadline=None, max_examples=150)
 @given(st.sampled_from(["JPEG", "TIFF", "WEBP", "PNG"]), st.data())
 def test_noise_in_exif_data_never_stops_a_picture(kind, data):
-    """Any bytes but the orientation's own are changed in the EXIF data, or in the directory of a TIFF behind its pixels' tags."""
+    """Bytes of the EXIF data, or of what a TIFF's directory points to, are changed; the orientation stays."""
     exif = Image.Exif()
     exif[0x0112], exif[0x010E], exif[0x011A], exif[0x9000] = 6, "a picture", (72, 1), b"0232"
     exif.get_ifd(0x8769)[0x829A] = (1, 60)
@@ -250,7 +257,9 @@ def test_noise_in_exif_data_never_stops_a_picture(kind, data):
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000"]), st.randoms(use_true_random=False))
+@given(
+    st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000"]), st.randoms(use_true_random=False)
+)
 def test_a_damaged_file_is_a_picture_or_one_sentence(kind, random):
     if kind not in decode._formats():
         return

@@ -29,7 +29,11 @@ MEANS = {  # in 255ths, of all channels together or of each
 def test_colours(name):
     found = images.load(FOLDER / name).mean((0, 2, 3)) * 255
     want = MEANS[name]
-    assert found.tolist() == pytest.approx(want, abs=1) if isinstance(want, tuple) else found.mean().item() == pytest.approx(want, abs=1)
+    assert (
+        found.tolist() == pytest.approx(want, abs=1)
+        if isinstance(want, tuple)
+        else found.mean().item() == pytest.approx(want, abs=1)
+    )
 
 
 @pytest.mark.parametrize("name", ["exif_rational_neg0.jpg", "exif_cut.jpg", "exif_subifd_out.jpg"])

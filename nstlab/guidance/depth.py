@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from nstlab import images
 from nstlab.color import luminance
 from nstlab.errors import SettingError, WeightsError, check_count, choose
-from nstlab.guidance.edges import gradient
 from nstlab.filters import box, gaussian, guided_filter, shrink, stretch
+from nstlab.guidance.edges import gradient
 from nstlab.guidance.guide import Guide, each, load_map
 from nstlab.guidance.saliency import saliency
 

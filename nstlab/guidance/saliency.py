@@ -8,10 +8,10 @@ from scipy.sparse.csgraph import dijkstra
 
 from nstlab import images
 from nstlab.errors import choose
+from nstlab.filters import gaussian, rgb_to_lab, shrink, stretch
 from nstlab.guidance.cut import grab_cut
 from nstlab.guidance.faces import faces, person_map
 from nstlab.guidance.features import load_lite0
-from nstlab.filters import gaussian, rgb_to_lab, shrink, stretch
 from nstlab.guidance.guide import Guide, each, join_notes, load_map
 
 SIZE = 320  # long side in pixels at which the maps are made

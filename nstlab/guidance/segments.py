@@ -10,8 +10,8 @@ from scipy.optimize import linear_sum_assignment
 
 from nstlab import images, weights
 from nstlab.errors import SettingError, WeightsError, check_count, choose
-from nstlab.guidance.features import load_lite0
 from nstlab.filters import gaussian, guided_filter, rgb_to_lab, shrink
+from nstlab.guidance.features import load_lite0
 from nstlab.guidance.guide import read_array
 
 SIZE = 320  # long side in pixels at which regions are found

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.errors import SettingError, check_count, check_weight, choose
-from nstlab.guidance.edges import sobel
 from nstlab.filters import gaussian
+from nstlab.guidance.edges import sobel
 
 FORMS = ("lsgan", "hinge", "vanilla")
 BLOCK = 10  # pixels: what Sanakoyeu et al. average over

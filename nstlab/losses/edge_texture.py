@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.errors import check_count
-from nstlab.guidance.edges import sobel
 from nstlab.filters import gaussian
+from nstlab.guidance.edges import sobel
 from nstlab.losses.base import Loss, shares
 from nstlab.losses.region import guided_gram
 from nstlab.stats import gram
