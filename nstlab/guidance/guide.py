@@ -16,7 +16,7 @@ from nstlab.files import expanded
 class Guide:
     """A map (N, 1, H, W) in [0, 1] of a picture.
 
-    `method` names how it was made; `note` says what the user should know about it, and is empty if there is nothing.
+    `method` says how it was made; `note` is what the user should know about it, often nothing.
     Raises SettingError for values outside [0, 1].
     """
 
@@ -29,7 +29,7 @@ class Guide:
 
     @property
     def uniform(self) -> bool:
-        """Whether the map is the same everywhere, so that weighting by it changes nothing."""
+        """Whether the map is constant, so that weighting by it changes nothing."""
         return bool(self.map.max() - self.map.min() < 1e-6)
 
     def resized(self, size: int | tuple[int, int]) -> "Guide":
@@ -37,7 +37,7 @@ class Guide:
         return replace(self, map=images.resize(self.map, size))
 
     def inverted(self) -> "Guide":
-        """The guide that marks what this one leaves out."""
+        """The guide with the map 1 - map."""
         return replace(self, map=1 - self.map, method=f"the inverse of: {self.method}")
 
     def __repr__(self) -> str:
@@ -69,7 +69,7 @@ def load_map(source, size: tuple[int, int] | None = None, name: str = "the map")
 
 
 def _read(source, name: str) -> tuple[torch.Tensor, str, str]:
-    """Values (N, 1, H, W), how they came, and a note."""
+    """Values (N, 1, H, W), how they were made, and a note."""
     if isinstance(source, Guide):
         return source.map, source.method, source.note
     if isinstance(source, (str, Path)) and Path(source).suffix == ".npy":
@@ -125,5 +125,5 @@ def each(image: torch.Tensor, method) -> tuple[torch.Tensor, list]:
 
 
 def join_notes(notes) -> str:
-    """The different notes among `notes`, in order, as one line."""
+    """The distinct, non-empty notes in order, as one line."""
     return "; ".join(dict.fromkeys(note for note in notes if note))
