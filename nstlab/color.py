@@ -1,4 +1,4 @@
-"""Colour: luminance, and giving one picture the colours of another (Gatys et al. 2016b, 2017)."""
+"""Colour: luminance, OkLab, and giving one picture the colours of another (Gatys et al. 2016b, 2017)."""
 
 import torch
 
@@ -9,29 +9,30 @@ MATCHES = ("monge", "pca", "cholesky")
 
 
 def luminance(image: torch.Tensor) -> torch.Tensor:
-    """Map (N, 1, H, W) of the brightness Y = 0.299 R + 0.587 G + 0.114 B."""
+    """Luminance map (N, 1, H, W) of an image: 0.299 R + 0.587 G + 0.114 B (Rec. 601)."""
     weights = torch.tensor([0.299, 0.587, 0.114], dtype=image.dtype, device=image.device).view(1, 3, 1, 1)
     return (image * weights).sum(1, keepdim=True)
 
 
 def with_luminance(image: torch.Tensor, brightness: torch.Tensor, clip: bool = True) -> torch.Tensor:
-    """The image with another brightness (N, 1, H, W) and its own chroma: the same grey is added to all channels."""
+    """The image with another luminance (N, 1, H, W): at each pixel the same number is added to all channels."""
     result = image + (brightness - luminance(image))
     return result.clamp(0, 1) if clip else result
 
 
 def match_luminance(style: torch.Tensor, content: torch.Tensor, clip: bool = True) -> torch.Tensor:
-    """The style in grey, its brightness shifted and stretched to the content's mean and standard deviation."""
+    """The style in grey, its luminance shifted and scaled to the mean and standard deviation of the content's."""
     ours, theirs = luminance(style), luminance(content)
     matched = (ours - ours.mean()) * (theirs.std() / ours.std().clamp_min(1e-6)) + theirs.mean()
     return (matched.clamp(0, 1) if clip else matched).expand_as(style)
 
 
 def match_colors(source: torch.Tensor, target: torch.Tensor, mode: str = "monge", clip: bool = True) -> torch.Tensor:
-    """The source recoloured by one affine map so that its RGB mean and covariance are the target's.
+    """The source recoloured by an affine map, so that its RGB mean and covariance become the target's.
 
-    The map is x -> A (x - mean_s) + mean_t with A S A^T = T; three choices of A: "monge" moves the pixels least,
-    "pca" is T^1/2 S^-1/2, "cholesky" is L_t L_s^-1. Computed in float64; exact before clipping to [0, 1].
+    The map is x -> A (x - mean_s) + mean_t with A S A^T = T, where S and T are the covariances. `mode` chooses A: "monge"
+    changes the pixels least, "pca" is T^1/2 S^-1/2, "cholesky" is L_t L_s^-1. Computed in float64; exact before clipping to
+    [0, 1]. Raises SettingError for an unknown mode.
     """
     choose("colour match", mode, MATCHES)
     mean_s, cov_s = covariance(source.double())
@@ -50,7 +51,7 @@ def match_colors(source: torch.Tensor, target: torch.Tensor, mode: str = "monge"
     return result.clamp(0, 1) if clip else result
 
 
-# OkLab (Ottosson 2020): lightness L and two chroma axes in which equal steps look alike
+# OkLab (Ottosson 2020): lightness L and two chroma axes, in which equal distances look about equally large
 
 TO_CONES = ((0.4122214708, 0.5363325363, 0.0514459929), (0.2119034982, 0.6806995451, 0.1073969566),
             (0.0883024619, 0.2817188376, 0.6299787005))  # fmt: skip
@@ -66,14 +67,14 @@ def to_oklab(image: torch.Tensor) -> torch.Tensor:
 
 
 def from_oklab(lab: torch.Tensor, clip: bool = True) -> torch.Tensor:
-    """The sRGB image of OkLab colours; those that no screen shows are clipped."""
+    """The sRGB image (N, 3, H, W) of OkLab colours; colours outside sRGB are clipped."""
     linear = _apply(_inverse(TO_CONES), _apply(_inverse(TO_LAB), lab) ** 3)
     image = torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp_min(1e-9) ** (1 / 2.4) - 0.055)
     return image.clamp(0, 1) if clip else image
 
 
 def with_chroma(image: torch.Tensor, colors: torch.Tensor) -> torch.Tensor:
-    """The image's lightness with the chroma of another image of the same size, both in OkLab."""
+    """The lightness of one image with the chroma of another of the same size, both in OkLab."""
     return from_oklab(torch.cat([to_oklab(image)[:, :1], to_oklab(colors)[:, 1:]], 1))
 
 
@@ -81,10 +82,10 @@ KEPT = ("style", "luminance", "oklab", "only")
 
 
 def keep_colors(image: torch.Tensor, photo: torch.Tensor, colors: str) -> torch.Tensor:
-    """The painted image with the colours asked for, one of KEPT.
+    """The stylized image with the colours that `colors`, one of KEPT, asks for.
 
-    "style": its own. "luminance": the photo's chroma under the painted brightness, "oklab" the same in OkLab. "only": the
-    photo's lightness with the painted chroma. Raises SettingError.
+    "style": its own. "luminance": the photo's chroma with the stylized luminance; "oklab": the same in OkLab. "only": the
+    photo's lightness with the stylized chroma, in OkLab. Raises SettingError.
     """
     choose("colors", colors, KEPT)
     if colors == "luminance":

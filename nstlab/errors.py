@@ -1,11 +1,19 @@
-"""The few exceptions a user can meet. Each message names what is wrong and what to do about it, in one sentence."""
+"""The exceptions that nstlab raises, and checks of single values. A message is one sentence: what is wrong, and what to do."""
 
 import difflib
 import math
+import operator
 
 
 class NstlabError(Exception):
-    """Base class: catch this one to catch everything nstlab raises on purpose."""
+    """Base class: catch this one to catch everything nstlab raises on purpose.
+
+    As text it is one line that any terminal or page can show: line breaks, control characters, and bytes of file names that
+    are no UTF-8 are escaped.
+    """
+
+    def __str__(self) -> str:
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in super().__str__())
 
 
 class ImageError(NstlabError):
@@ -21,7 +29,7 @@ class SettingError(NstlabError, ValueError):
 
 
 class DivergedError(NstlabError):
-    """The loss is no longer a number. `image` is the last good picture, `step` the step that failed."""
+    """The loss became NaN or infinite. `image` is the last good picture, `step` the step that failed."""
 
     def __init__(self, step: int, image, advice: str):
         super().__init__(f"the loss is not a number at step {step}: {advice}")
@@ -29,24 +37,24 @@ class DivergedError(NstlabError):
 
 
 def nearest(name: str, choices) -> str:
-    """'did you mean ...' for a name that is not among the choices; lists them all if nothing is near."""
+    """'did you mean ...?' for a name that is not among the choices; lists all choices if none is similar."""
     choices = [str(c) for c in choices]
     close = difflib.get_close_matches(str(name), choices, n=3, cutoff=0.5)
     return "did you mean " + " or ".join(close) + "?" if close else "there are " + ", ".join(choices)
 
 
 def choose(kind: str, name, choices):
-    """Return `name` if it is one of `choices`, else raise a SettingError that names the nearest ones."""
+    """`name` if it is one of `choices`; raises a SettingError that names the most similar ones otherwise."""
     if name not in choices:
         raise SettingError(f"unknown {kind} '{name}': {nearest(name, choices)}")
     return name
 
 
 def check_weight(name: str, value) -> float:
-    """A loss weight as a float; raises SettingError if it is negative, infinite, or not a number."""
+    """A loss weight as a float; raises SettingError if it is negative, infinite, or not a single number."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise SettingError(f"weight {name}={value}: give a number of 0 or more") from None
     if not math.isfinite(number) or number < 0:
         raise SettingError(f"weight {name}={value}: give a finite number of 0 or more")
@@ -54,7 +62,26 @@ def check_weight(name: str, value) -> float:
 
 
 def check_count(name: str, value, least: int = 1) -> int:
-    """A whole number of at least `least`, such as a size in pixels or a number of steps."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    """A whole number of at least `least`, such as a size in pixels or a number of steps, as an int.
+
+    NumPy's whole numbers count; booleans, floats and text do not. Raises SettingError.
+    """
+    number = _whole(value)
+    if number is None or number < least:
         raise SettingError(f"{name} {value}: give a whole number of {least} or more")
-    return value
+    return number
+
+
+def check_seed(value) -> int:
+    """The seed of a random generator as an int; raises SettingError unless it is a whole number from 0 to 2^63 - 1."""
+    number = _whole(value)
+    if number is None or not 0 <= number < 2**63:
+        raise SettingError(f"seed {value}: give a whole number from 0 to 9223372036854775807")
+    return number
+
+
+def _whole(value) -> int | None:
+    try:
+        return None if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "torch.bool" else operator.index(value)
+    except TypeError:
+        return None

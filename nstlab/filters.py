@@ -1,8 +1,7 @@
-"""Small picture filters that maps are made and mended with. All take (N, C, H, W) and keep its size."""
+"""Image filters for maps, losses and metrics. All take (N, C, H, W) and keep its size unless they say otherwise."""
 
 import torch
 import torch.nn.functional as F
-from skimage.color import rgb2lab
 
 from nstlab import images
 from nstlab.color import luminance
@@ -10,11 +9,11 @@ from nstlab.errors import SettingError, check_count
 
 
 def box(x: torch.Tensor, radius: int) -> torch.Tensor:
-    """Mean over the square of 2 radius + 1 pixels; beyond the border the edge is repeated. Costs the same for any radius."""
+    """Mean over a square of 2 radius + 1 pixels, the edge repeated beyond the border; the radius does not change its cost."""
     if radius < 1:
         return x
     side = 2 * radius + 1
-    middle = x.mean((2, 3), keepdim=True)  # running sums of what varies around 0 stay small, so exact
+    middle = x.mean((2, 3), keepdim=True)  # running sums of values around 0 stay small, and so exact
     x = F.pad(x - middle, (radius + 1, radius, radius + 1, radius), mode="replicate")
     for axis in (3, 2):
         sums, rest = x.cumsum(axis), x.shape[axis] - side
@@ -23,7 +22,7 @@ def box(x: torch.Tensor, radius: int) -> torch.Tensor:
 
 
 def gaussian(x: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Gaussian blur of standard deviation `sigma` in pixels; mirrored at the border."""
+    """Gaussian blur of standard deviation `sigma` in pixels, mirrored at the border."""
     if sigma <= 0:
         return x
     radius = max(1, round(3 * sigma))
@@ -36,7 +35,7 @@ def gaussian(x: torch.Tensor, sigma: float) -> torch.Tensor:
 
 
 def stretch(x: torch.Tensor, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
-    """Each item scaled so that its quantiles `low` and `high` become 0 and 1, the rest clipped; a flat one becomes 0."""
+    """Each item scaled so that its quantiles `low` and `high` become 0 and 1, and clipped; a constant item becomes 0."""
     flat = x.flatten(1)
     # quantile takes at most 16 million numbers; every n-th is as good
     flat = flat[:, :: 1 + flat.shape[1] // 10_000_000]
@@ -46,14 +45,17 @@ def stretch(x: torch.Tensor, low: float = 0.0, high: float = 1.0) -> torch.Tenso
 
 
 def guided_filter(x: torch.Tensor, guide: torch.Tensor, radius: int, eps: float = 1e-3, full: torch.Tensor | None = None):
-    """Smooth `x` (N, C, H, W) but keep the edges of the picture `guide` (N, 3, H, W) (He, Sun & Tang 2010).
+    """Smooth `x` (N, C, H, W) except at the edges of the picture `guide` (N, 3, H, W) (He, Sun & Tang 2010).
 
-    In each window x is fitted as a . guide + b, so where the picture has an edge the result has one. `eps` is the variance
-    of the picture (values in [0, 1]) below which it counts as flat. With `full`, the same picture at full size, the fit is
-    applied there: a coarse map becomes a fine one (fast guided filter, He & Sun 2015).
+    In each window of 2 radius + 1 pixels x is fitted by a linear function of the picture's colours, so the result has edges
+    where the picture has them. `eps` is the variance of the picture (values in [0, 1]) below which it counts as flat. With
+    `full`, the same picture at full size, the fit is applied there: a coarse map becomes a fine one (fast guided filter, He
+    & Sun 2015). Raises SettingError if map and guide differ in size.
     """
     if guide.shape[-2:] != x.shape[-2:]:
-        raise SettingError(f"guided filter: the map is {tuple(x.shape[-2:])}, its guide {tuple(guide.shape[-2:])} pixels")
+        raise SettingError(
+            f"guided filter: the map has {tuple(x.shape[-2:])} pixels, its guide {tuple(guide.shape[-2:])}; resize one of them"
+        )
     count, channels = guide.shape[:2]
     mean_g, mean_x = box(guide, radius), box(x, radius)
     pairs = (guide[:, :, None] * guide[:, None]).flatten(1, 2)
@@ -74,13 +76,15 @@ def guided_filter(x: torch.Tensor, guide: torch.Tensor, radius: int, eps: float 
 
 
 def rgb_to_lab(image: torch.Tensor) -> torch.Tensor:
-    """Lab colours (N, 3, H, W) of an image: brightness 0 to 100, and two axes in which equal steps look alike."""
+    """CIE Lab colours (N, 3, H, W) of an image: lightness from 0 to 100, then the green-red and the blue-yellow axis."""
+    from skimage.color import rgb2lab  # half a second to import
+
     array = rgb2lab(image.detach().cpu().permute(0, 2, 3, 1).numpy())
     return torch.from_numpy(array).permute(0, 3, 1, 2).float().contiguous()
 
 
 def shrink(image: torch.Tensor, size: int) -> torch.Tensor:
-    """The image with a long side of at most `size` pixels; a smaller one as it is."""
+    """The image with a long side of at most `size` pixels; a smaller one is returned as it is."""
     return images.resize(image, size) if max(image.shape[-2:]) > size else image
 
 

@@ -1,104 +1,124 @@
 """Pictures in and out. An image is a float32 tensor (N, 3, H, W), sRGB in [0, 1]; nothing here changes its argument."""
 
-import io
 import json
 import os
+import stat
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
-from nstlab import samples
-from nstlab.errors import ImageError, SettingError, nearest
-from nstlab.files import atomic_write
+from nstlab import decode, samples
+from nstlab.errors import ImageError, SettingError, check_count, nearest
+from nstlab.files import atomic_write, expanded
 
-MAX_PIXELS = 100_000_000  # 1.2 GB as float32; a picture beyond this is refused from its header alone
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
+MOST_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels of the longest side that the format holds
+MOST_BYTES = {"TIFF": 2**32 - 2**16, "BMP": 2**32 - 2**16}  # of the whole file, whose offsets have 32 bits
 
 
 def load(source, size: int | tuple[int, int] | None = None) -> torch.Tensor:
     """Read one picture as an image (1, 3, H, W).
 
-    `source` is a path, the name of a sample, a PIL image, raw file bytes, or an image tensor (returned as float32).
-    `size` is the long side in pixels or (H, W). EXIF orientation and colour profile are applied, transparency is laid
-    on white, of an animation the first frame is taken. Raises ImageError.
+    `source` is a path, the name of a sample, a PIL image, an array (H, W) or (H, W, 3 or 4) of uint8, the bytes of a file,
+    or an image tensor (returned as float32). `size` is the long side in pixels or (H, W). The EXIF orientation and the
+    colour profile are applied, transparency is put on white, and of an animation the first frame is taken. Raises
+    ImageError.
     """
     if isinstance(source, torch.Tensor):
         image = check(source)
-    elif isinstance(source, Image.Image):
-        image = from_pil(source)
-    elif isinstance(source, (bytes, bytearray, memoryview)):
-        image = _read(io.BytesIO(bytes(source)), "the uploaded file")
+        if not torch.isfinite(image).all():
+            raise ImageError("the image tensor holds values that are not numbers (NaN or infinite): replace them first")
     else:
-        path = locate(source)
-        image = _read(path, str(path))
+        image, opacity = load_layer(source)
+        if opacity is not None:
+            image = 1 - opacity * (1 - image)
     return image if size is None else resize(image, size)
 
 
+def load_layer(source) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Image (1, 3, H, W) and opacity (1, 1, H, W) of a picture as `load` takes it, except for tensors.
+
+    The opacity is None if the picture has none. Raises ImageError.
+    """
+    if isinstance(source, Image.Image):
+        return _pixels(source)
+    if isinstance(source, np.ndarray):
+        return _pixels(_from_array(source))
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data, label = bytes(source), "the uploaded file"
+    else:
+        data, label = _contents(locate(source))
+    return decode.read(data, label, lambda picture: decode.pixels(picture, label))
+
+
 def locate(source) -> Path:
-    """Path of a picture file given as path or as sample name; a file goes before a sample of that name."""
-    path = Path(source).expanduser()
+    """Path of a picture file given as a path or as a sample's name; a file comes before a sample of that name."""
+    if not isinstance(source, (str, os.PathLike)):
+        raise ImageError(f"a picture is a path, a sample's name, a PIL image, bytes or a tensor, not {type(source).__name__}")
+    path = expanded(source)
     try:
-        if path.is_file():
-            return path
-        if path.is_dir():
-            raise ImageError(f"{path} is a folder: name a picture file in it")
-    except OSError as error:
-        raise ImageError(f"{source}: {error.strerror or error}") from None
+        mode = _mode(path)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{source} cannot be read: {_reason(error)}") from None
+    if stat.S_ISREG(mode):
+        return path
     if str(source) in samples.catalogue():
         return samples.sample(str(source)).path
+    if mode:
+        kind = "a folder: name a picture file in it" if stat.S_ISDIR(mode) else "no ordinary file: name a picture file"
+        raise ImageError(f"{path} is {kind}")
     if path.suffix or os.sep in str(source) or "/" in str(source):
         raise ImageError(f"{path}: there is no such file; check the path, or see `nstlab samples` for names")
     raise ImageError(f"'{source}' is neither a file nor a sample picture: {nearest(source, samples.catalogue())}")
 
 
-def _read(file, label: str) -> torch.Tensor:
+def _mode(path: Path) -> int:
+    """The mode of what is at `path`, 0 if nothing is. Raises OSError where that cannot be known, ValueError for no path."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is checked below
-            with Image.open(file) as picture:
-                width, height = picture.size
-                if width * height > MAX_PIXELS:
-                    raise ImageError(
-                        f"{label} has {width} x {height}, more than {MAX_PIXELS // 10**6} million pixels:"
-                        " make a smaller copy of it"
-                    )
-                return from_pil(picture)
-    except Image.DecompressionBombError:
-        raise ImageError(f"{label} has more than {MAX_PIXELS // 10**6} million pixels: make a smaller copy of it") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{label} is not a picture in a format that can be read here: use PNG or JPEG") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ImageError(f"{label} is damaged or cut short ({error}): get a fresh copy of it") from None
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _contents(path: Path) -> tuple[bytes, str]:
+    """The bytes of a picture file, and its name in messages."""
+    try:
+        if path.stat().st_size > decode.MAX_BYTES:
+            raise ImageError(f"{path} is larger than {decode.MAX_BYTES // 10**9} GB: make a smaller copy of it")
+        return path.read_bytes(), str(path)
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "permission denied; change the permissions of the file or its folder, or choose another"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def from_pil(picture: Image.Image) -> torch.Tensor:
-    """Image tensor of a PIL image of any mode: 16-bit, grey, palette, CMYK and RGBA become RGB on white."""
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I") or picture.mode == "F":  # 16 and 32 bit grey, which PIL would clip at 255
-        grey = np.asarray(picture).astype(np.float32)
-        grey = grey / (65535.0 if grey.max(initial=0) > 255 or picture.mode.startswith("I;16") else 255.0)
-        return torch.from_numpy(grey.clip(0, 1)).expand(1, 3, *grey.shape).clone()
-    picture = _to_srgb(picture)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    array = np.array(picture.convert("RGB"))
-    return torch.from_numpy(array).permute(2, 0, 1)[None].float().div(255).contiguous()
+    """Image (1, 3, H, W) of a PIL image of any mode, read as `load` reads it."""
+    return load(picture)
 
 
-def _to_srgb(picture: Image.Image) -> Image.Image:
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "CMYK"):
-        return picture
+def _pixels(picture: Image.Image) -> tuple[torch.Tensor, torch.Tensor | None]:
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture  # a broken profile: the pixel values are all there is to go by
+        return decode.pixels(picture)
+    except ImageError:
+        raise
+    except Exception as error:  # a PIL image opened by the caller is decoded only now
+        raise ImageError(f"the PIL image cannot be read ({' '.join(str(error).split())}): get a fresh copy of it") from None
+
+
+def _from_array(values: np.ndarray) -> Image.Image:
+    if values.dtype != np.uint8 or values.ndim not in (2, 3) or 0 in values.shape or values.shape[2:] not in ((), (3,), (4,)):
+        shape = f"{values.dtype} {values.shape}"
+        raise ImageError(f"an array of a picture is uint8 (H, W), (H, W, 3) or (H, W, 4), not {shape}: give a tensor instead")
+    return Image.fromarray(values)
 
 
 def check(image: torch.Tensor) -> torch.Tensor:
@@ -115,7 +135,7 @@ def check_map(values: torch.Tensor, name: str = "the map") -> torch.Tensor:
         raise SettingError(f"{name} is a tensor (N, 1, H, W), not {shape}")
     values = values.detach().float()
     if not torch.isfinite(values).all():
-        raise SettingError(f"{name} holds values that are not numbers: mend them, all lie in [0, 1]")
+        raise SettingError(f"{name} holds values that are not numbers (NaN or infinite): replace them, all must lie in [0, 1]")
     low, high = values.min().item(), values.max().item()
     if low < -1e-4 or high > 1 + 1e-4:
         raise SettingError(f"{name} has values from {low:.3g} to {high:.3g}: scale them to [0, 1] first{_advice(low, high)}")
@@ -136,63 +156,87 @@ def to_pil(image: torch.Tensor) -> Image.Image:
 
 def save(image: torch.Tensor, path, metadata: dict | None = None) -> Path:
     """Write one image, whole or not at all; `metadata` goes into the file as JSON. Raises ImageError."""
-    path = writable(path)
+    picture = to_pil(image)
+    path = writable(path, (picture.height, picture.width))
     text = json.dumps(metadata or {}, sort_keys=True)
     options: dict = {"format": FORMATS[path.suffix.lower()]}
     if options["format"] == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
         options["pnginfo"].add_text("nstlab", text)
+    elif options["format"] == "JPEG" and len(text) > 65_000:  # a segment holds 65,533 bytes
+        warnings.warn(f"{path} is written without its settings: they are too long for JPEG, a PNG holds them", stacklevel=2)
+        options["quality"] = 95
     elif options["format"] in ("JPEG", "WEBP", "TIFF"):
         exif = Image.Exif()
         exif[0x010E] = text  # ImageDescription
         options |= {"exif": exif, "quality": 95} if options["format"] != "TIFF" else {"exif": exif}
     try:
         with atomic_write(path) as temporary:
-            to_pil(image).save(temporary, **options)
-    except OSError as error:
-        raise ImageError(f"{path} cannot be written: {error.strerror or error}") from None
+            picture.save(temporary, **options)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path} cannot be written: {_reason(error)}") from None
     return path
 
 
-def writable(path) -> Path:
-    """The path, if a picture can be written there; ask before long work. Raises ImageError."""
-    path = Path(path).expanduser()
+def writable(path, shape: tuple[int, int] | None = None) -> Path:
+    """The path, if a picture of `shape` (H, W) can be written there; call it before long work. Raises ImageError."""
+    path = expanded(path)
     if path.suffix.lower() not in FORMATS:
         raise ImageError(f"{path}: name the picture with one of {', '.join(FORMATS)}")
-    if not path.parent.is_dir():
-        raise ImageError(f"{path}: the folder {path.parent} does not exist; make it first")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ImageError(f"{path} cannot be written: choose another file or folder")
+    try:
+        if not stat.S_ISDIR(_mode(path.parent)):
+            raise ImageError(f"{path}: the folder {path.parent} does not exist; make it first")
+        if stat.S_ISDIR(_mode(path)) or not os.access(path.parent, os.W_OK | os.X_OK):
+            raise ImageError(f"{path} cannot be written: choose another file or folder")
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path} cannot be written: {_reason(error)}") from None
+    if shape is not None:
+        _check_fits(path, *shape)
     return path
+
+
+def _check_fits(path: Path, height: int, width: int) -> None:
+    kind = FORMATS[path.suffix.lower()]
+    most = MOST_SIDE.get(kind)
+    if most and max(height, width) > most:
+        advice = f"make it smaller, or name it {path.stem}.png"
+        raise ImageError(f"{path}: {kind} holds at most {most} pixels a side, not {width} x {height}; {advice}")
+    if 3 * height * width > MOST_BYTES.get(kind, 3 * height * width):
+        raise ImageError(f"{path}: {kind} holds at most 4 GB, not {width} x {height}; make it smaller")
 
 
 def metadata(path, key: str = "nstlab") -> dict:
-    """What `save` wrote into a picture file, or stands there under another key; {} if nothing does. Raises ImageError."""
-    path = locate(path)
+    """What `save` wrote into a picture file, or what stands there under another key; {} if that is nothing usable.
+
+    Anybody may have written it: check names and values before use. Raises ImageError for what is no picture.
+    """
+    return decode.read(*_contents(locate(path)), lambda picture: _written(picture, key))
+
+
+def _written(picture: Image.Image, key: str) -> dict:
     try:
-        with Image.open(path) as picture:
-            text = picture.info.get(key) or (picture.getexif().get(0x010E) if key == "nstlab" else None) or "{}"
-    except (OSError, SyntaxError, Image.DecompressionBombError):
-        raise ImageError(f"{path} is not a picture that can be read here: name a PNG, JPEG, WEBP or TIFF file") from None
-    try:
+        text = picture.info.get(key) or (picture.getexif().get(0x010E) if key == "nstlab" else None) or "{}"
         found = json.loads(text)
-    except (ValueError, TypeError):
+    except Exception:  # metadata of other programs, damaged, or nested without end
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def fit(shape: tuple[int, int], size: int | tuple[int, int]) -> tuple[int, int]:
-    """(H, W) of a picture of `shape` (H, W) once its long side is `size` pixels; (H, W) as size stands as it is."""
-    if not isinstance(size, int):
-        return int(size[0]), int(size[1])
-    if size < 1:
-        raise SettingError(f"size {size}: the long side is 1 pixel or more")
-    long = max(shape)
+    """(H, W) of a picture of `shape` (H, W) once its long side is `size` pixels; a `size` (H, W) is returned as it is.
+
+    Raises SettingError unless the sizes are whole numbers of 1 or more.
+    """
+    if isinstance(size, (tuple, list)) or getattr(size, "ndim", 0) == 1:
+        if len(size) != 2:
+            raise SettingError(f"size {size}: give the long side, or height and width")
+        return check_count("size", size[0]), check_count("size", size[1])
+    size, long = check_count("size", size), max(shape)
     return tuple(max(1, round(side * size / long)) for side in shape)
 
 
 def resize(image: torch.Tensor, size: int | tuple[int, int]) -> torch.Tensor:
-    """Resize images or maps (N, C, H, W) to a long side or to (H, W): bicubic, antialiased, clipped to [0, 1]."""
+    """Images or maps (N, C, H, W) resized to a long side or to (H, W): bicubic, antialiased, clipped to [0, 1]."""
     target = fit(tuple(image.shape[-2:]), size)
     if target == tuple(image.shape[-2:]):
         return image
@@ -200,7 +244,7 @@ def resize(image: torch.Tensor, size: int | tuple[int, int]) -> torch.Tensor:
 
 
 def pad(image: torch.Tensor, margins: tuple[int, int, int, int]) -> torch.Tensor:
-    """Pad by (left, right, top, bottom) pixels, mirrored at the border; repeats the edge where there is too little."""
+    """Pad by (left, right, top, bottom) pixels, mirrored at the border; the edge is repeated if the image is too small."""
     left, right, top, bottom = margins
     height, width = image.shape[-2:]
     mirrored = max(left, right) < width and max(top, bottom) < height

@@ -1,4 +1,4 @@
-"""Scales: from large forms to brush strokes, and the Laplacian pyramid that takes a picture apart into them."""
+"""Scales: the schedule of a run from coarse to fine, and the Laplacian pyramid of an image."""
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,8 @@ SHARES = {1: (1.0,), 2: (0.6, 0.4), 3: (0.46, 0.36, 0.18), 4: (0.42, 0.32, 0.16,
 def schedule(size: int, steps: int, levels: int | None = None) -> list[tuple[int, int]]:
     """[(long side, steps), ...] from coarse to fine, each scale twice the one before; the last is `size`.
 
-    `levels` None takes as many scales as keep the coarsest at 80 px or more, at most 4. A coarse step costs a quarter of
-    the next finer one, so most steps are spent where they are cheap. The steps add up to `steps`.
+    With `levels` None there are as many scales, up to 4, as keep the coarsest at 80 px or more. A step costs a quarter of one
+    at the next finer scale, so most steps are spent on the coarse ones. The steps add up to `steps`. Raises SettingError.
     """
     check_count("size", size)
     check_count("steps", steps)
@@ -28,32 +28,32 @@ def schedule(size: int, steps: int, levels: int | None = None) -> list[tuple[int
     return list(zip(sizes, counts, strict=True))
 
 
-def make(image: torch.Tensor, levels: int) -> list[torch.Tensor]:
-    """The Laplacian pyramid of an image (N, C, H, W) (Burt & Adelson 1983), finest first: details, and what is left over.
+def laplacian_pyramid(image: torch.Tensor, levels: int) -> list[torch.Tensor]:
+    """The Laplacian pyramid of an image (N, C, H, W) (Burt & Adelson 1983), finest level first.
 
-    Every level but the last is what `expand` cannot foretell from the next one, at the size of its own; the last is the
-    picture itself, halved `levels` - 1 times. Any size will do, odd ones too; a side of 1 pixel stays.
+    Each level but the last is the difference between the image at that size and the upsampled next coarser image; the last
+    is the image downsampled `levels` - 1 times. Works for any size; a side of 1 pixel stays 1.
     """
     details = []
     for _ in range(check_count("levels", levels) - 1):
-        coarse = shrink(image)
-        details.append(image - expand(coarse, tuple(image.shape[-2:])))
+        coarse = downsample(image)
+        details.append(image - upsample(coarse, tuple(image.shape[-2:])))
         image = coarse
     return [*details, image]
 
 
-def fold(levels: list[torch.Tensor]) -> torch.Tensor:
-    """The picture whose pyramid this is: `fold(make(x, n))` is x but for rounding."""
-    if not levels:
-        raise SettingError("a pyramid of no levels holds no picture: give what make() returned")
-    image = levels[-1]
-    for detail in reversed(levels[:-1]):
-        image = detail + expand(image, tuple(detail.shape[-2:]))
+def reconstruct(pyramid: list[torch.Tensor]) -> torch.Tensor:
+    """The image of a Laplacian pyramid: `reconstruct(laplacian_pyramid(x, n))` is x up to rounding."""
+    if not pyramid:
+        raise SettingError("a pyramid without levels holds no picture: give what laplacian_pyramid() returned")
+    image = pyramid[-1]
+    for detail in reversed(pyramid[:-1]):
+        image = detail + upsample(image, tuple(detail.shape[-2:]))
     return image
 
 
-def shrink(image: torch.Tensor) -> torch.Tensor:
-    """Blurred by (1 4 6 4 1) / 16 along both sides, then every second pixel, the first included: half the size, rounded up."""
+def downsample(image: torch.Tensor) -> torch.Tensor:
+    """The image blurred by (1 4 6 4 1) / 16 along both axes and every second pixel of it: half the size, rounded up."""
     kernel = image.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     channels = image.shape[1]
     padded = F.pad(image, (2, 2, 2, 2), mode="replicate")
@@ -61,6 +61,6 @@ def shrink(image: torch.Tensor) -> torch.Tensor:
     return F.conv2d(across, kernel.view(1, 1, 5, 1).expand(channels, 1, 5, 1), stride=(2, 1), groups=channels)
 
 
-def expand(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """The image (N, C, h, w) at `size` (H, W), about twice as large: pixels spread out, and the gaps filled linearly."""
+def upsample(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """The image (N, C, h, w) interpolated linearly to `size` (H, W), its corner pixels kept in the corners."""
     return F.interpolate(image, size, mode="bilinear", align_corners=True)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from nstlab import images
 from nstlab.cli import app as cli
 from nstlab.encoders import weights
 
+TROUBLESOME = Path(__file__).parent / "troublesome"
 TEXT = "this is not a picture"
 
 
@@ -51,6 +53,10 @@ def sixteen_bit(path):
     return path
 
 
+def from_reports(name):
+    return lambda folder: write(folder / name, (TROUBLESOME / name).read_bytes())
+
+
 # name: (what CONTENT is, other arguments, part of the sentence; None where all must go well)
 CASES = {
     "missing path": (lambda d: d / "none.jpg", [], "no such file"),
@@ -68,6 +74,13 @@ CASES = {
     "RGBA": (lambda d: picture(d / "rgba.png", mode="RGBA"), [], None),
     "animated": (lambda d: moving(d / "moving.gif"), [], None),
     "EXIF-rotated": (lambda d: turned(d / "turned.jpg"), [], None),
+    "damaged EXIF data": (from_reports("exif_rational_neg0.jpg"), [], None),
+    "a long text beside the pixels": (from_reports("png_big_itxt.png"), [], None),
+    "not-a-number in the pixels": (from_reports("float_nan.tif"), [], "values that are not numbers"),
+    "a raw file": (from_reports("camera.dng"), [], "develop it first"),
+    "PostScript": (from_reports("logo.eps"), [], "is not a picture"),
+    "an error of a decoder": (from_reports("fuzz_AVIF_RuntimeError_0.avif"), [], ".avif is"),
+    "a device without numbers": (lambda d: "cat", ["--device", "meta"], "not available here"),
     "unknown sample": (lambda d: "astronut", [], "did you mean astronaut"),
     "unknown encoder": (lambda d: "cat", ["--encoder", "vgg18"], "did you mean vgg19"),
     "unknown weight": (lambda d: "cat", ["--weight", "styel=2"], "did you mean style"),

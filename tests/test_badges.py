@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from nstlab.course import publish as badges
+from nstlab.course.trees import publish as badges
 from nstlab.errors import SettingError
 from nstlab.experiments.results import HOSTED, source_hash
 

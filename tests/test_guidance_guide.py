@@ -20,6 +20,24 @@ def test_a_map_file_is_read_and_resized_with_a_note(tmp_path):
     assert load_map(path).note == "" and "stretched" in load_map(path, (64, 32)).note
 
 
+@pytest.mark.parametrize("brush", [(255, 255, 255), (0, 0, 0), (200, 30, 30)])
+def test_a_brush_on_a_transparent_layer_is_its_opacity(brush, tmp_path):
+    layer = np.zeros((4, 6, 4), np.uint8)
+    layer[:, 3:, :3], layer[:, 3, 3], layer[:, 4:, 3] = brush, 102, 255
+    guide = load_map(Image.fromarray(layer))
+    assert torch.allclose(guide.map[0, 0, 0], torch.tensor([0, 0, 0, 0.4, 1, 1])) and "where the brush was" in guide.note
+    layer[:, 5, :3] = 255 - layer[:, 5, :3]  # and a second colour
+    guide = load_map(Image.fromarray(layer))
+    assert guide.map[..., :3].max() == 0 and "transparent is 0" in guide.note
+
+
+def test_a_picture_that_is_opaque_everywhere_is_its_brightness():
+    layer = np.full((4, 6, 4), 255, np.uint8)
+    layer[:, :3, :3] = 0
+    guide = load_map(Image.fromarray(layer))
+    assert guide.map[0, 0, 0].tolist() == [0, 0, 0, 1, 1, 1] and guide.note == ""
+
+
 def test_arrays_are_taken_as_they_are(tmp_path):
     values = np.random.default_rng(0).random((8, 9))
     np.save(tmp_path / "map.npy", values)

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from nstlab import images, samples
+from nstlab.encoders import efficientnet as lite0
 from nstlab.encoders import weights
 from nstlab.errors import SettingError, WeightsError
 from nstlab.guidance import face_map, faces, saliency
-from nstlab.encoders import efficientnet as lite0
 from nstlab.guidance.cut import grab_cut, largest_parts, minimum_cut
 from nstlab.guidance.faces import Box, head_map, person_map
 from nstlab.guidance.saliency import METHODS, barrier_distance, boundary_connectivity, frequency_tuned, spectral_residual

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nstlab"
 FLOORS = [
-    {"errors", "files", "images", "samples", "weights", "devices"},
+    {"errors", "files", "containers", "decode", "images", "filters", "samples", "weights", "devices"},
     {"encoder", "pocket", "stats", "pyramid", "color", "data", "scenes", "checkpoints"},
     {"guidance", "losses", "feature_transforms", "networks", "metrics", "probing"},
     {"objective", "optimize", "perceptual", "journal", "parallel", "train"},

@@ -1,9 +1,12 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from nstlab import images, samples
 from nstlab.errors import ImageError, SettingError
@@ -87,3 +90,75 @@ def test_contract_is_enforced():
             images.check(bad)
     with pytest.raises(SettingError, match="size 0"):
         images.fit((4, 4), 0)
+    with pytest.raises(ImageError, match="not numbers"):
+        images.load(torch.full((1, 3, 2, 2), float("nan")))
+
+
+@pytest.mark.parametrize("size", ["64", "6x4", 64.0, (64,), (0, 4), (3, 4, 5), None, True, np.float64(64), (4, "4")])
+def test_sizes_that_are_no_numbers_of_pixels_are_refused(size):
+    with pytest.raises(SettingError, match="size"):
+        images.fit((300, 451), size)
+
+
+def test_numbers_of_numpy_and_torch_are_numbers():
+    for size in (np.int64(64), np.uint8(64), torch.tensor(64), np.array(64)):
+        assert images.fit((300, 451), size) == (43, 64) and type(images.fit((300, 451), size)[0]) is int
+    for size in ((np.int32(3), 4), [3, 4], np.array([3, 4]), torch.tensor([3, 4])):
+        assert images.fit((300, 451), size) == (3, 4)
+    with pytest.raises(SettingError, match="size 64"):
+        images.load("cat", "64")
+
+
+def test_a_picture_in_every_form(tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    picture = Image.fromarray(array)
+    picture.save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    want = torch.from_numpy(array).permute(2, 0, 1)[None] / 255
+    for source in (picture, array, data, bytearray(data), memoryview(data), tmp_path / "a.png", str(tmp_path / "a.png"), want):
+        assert torch.equal(images.load(source), want)
+    with Image.open(tmp_path / "a.png") as opened:
+        assert torch.equal(images.load(opened), want)
+    for bad in (None, 3, [1, 2], array / 255, np.zeros((0, 3), np.uint8), np.zeros((2, 2, 2), np.uint8)):
+        with pytest.raises(ImageError, match="picture"):
+            images.load(bad)
+
+
+def test_a_picture_opened_by_the_caller_that_is_cut_short(tmp_path):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    picture.save(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:900])
+    with Image.open(tmp_path / "a.jpg") as opened, pytest.raises(ImageError, match="PIL image cannot be read"):
+        images.load(opened)
+
+
+def test_settings_too_long_for_a_jpeg_do_not_lose_the_picture(tmp_path, photo):
+    with pytest.warns(UserWarning, match="without its settings"):
+        path = images.save(photo, tmp_path / "a.jpg", {"notes": "x" * 70_000})
+    assert images.metadata(path) == {} and images.load(path).shape == photo.shape
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' * 50_000, "7" * 9999, "[1]", "{not json", "null", "\x00", '"text"'])
+def test_hostile_metadata_is_no_metadata(text, tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("nstlab", text)
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png", pnginfo=info)
+    exif = Image.Exif()
+    exif[0x010E] = text[:60_000]
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.jpg", exif=exif)
+    for name in ("a.png", "a.jpg"):
+        assert images.metadata(tmp_path / name) == {} and images.load(tmp_path / name).shape == (1, 3, 2, 2)
+
+
+def test_metadata_outlives_the_faults_of_others(tmp_path):
+    """Behind a text that is too long, the settings of ours are still found."""
+    path = images.save(torch.zeros(1, 3, 2, 2), tmp_path / "a.png", {"settings": {"size": 2}})
+    data = path.read_bytes()
+    path.write_bytes(data[:-12] + chunk(b"zTXt", b"note\0\0" + zlib.compress(bytes(3_000_000))) + data[-12:])
+    assert images.metadata(path) == {"settings": {"size": 2}}
+    path.write_bytes(data[:33] + chunk(b"zTXt", b"note\0\0" + zlib.compress(bytes(3_000_000))) + data[33:])
+    assert images.metadata(path) == {"settings": {"size": 2}}
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

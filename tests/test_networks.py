@@ -184,17 +184,17 @@ def test_fresh_revisions_show_the_draft_enlarged(size):
     network, image = MultiscaleNet(2, **SMALL, draft=SMALL), torch.rand(1, 3, *size)
     blend = torch.tensor([0.5, 0.5])
     draft, middle, final = network.forward_all(image, blend)
-    small = pyramid.shrink(pyramid.shrink(image))
+    small = pyramid.downsample(pyramid.downsample(image))
     torch.testing.assert_close(draft, network.draft(small, blend))
-    torch.testing.assert_close(middle, pyramid.expand(draft, tuple(pyramid.shrink(image).shape[-2:])))
-    torch.testing.assert_close(final, pyramid.expand(middle, size))
+    torch.testing.assert_close(middle, pyramid.upsample(draft, tuple(pyramid.downsample(image).shape[-2:])))
+    torch.testing.assert_close(final, pyramid.upsample(middle, size))
     assert torch.equal(network(image, blend), final)
 
 
 def test_revisions_know_the_style_and_learn():
     network, image = varied(MultiscaleNet(2, 2, **SMALL, draft=SMALL)), torch.rand(1, 3, 32, 32)
     draft = torch.full((1, 3, 16, 16), 0.5)
-    band, _ = pyramid.make(image, 2)
+    band, _ = pyramid.laplacian_pyramid(image, 2)
     one, two = (network.revisions[0](band, draft, torch.tensor([blend])) for blend in ([1.0, 0.0], [0.0, 1.0]))
     assert (one - two).abs().max() > 1e-3
     fresh = MultiscaleNet(1, 3, **SMALL, draft=SMALL)

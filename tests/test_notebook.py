@@ -5,9 +5,9 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from nstlab.course import build, checks
-from nstlab.experiments import results
+from nstlab.course.trees import build, checks
 from nstlab.errors import SettingError
+from nstlab.experiments import results
 
 
 def executed(pieces, address, count=1):

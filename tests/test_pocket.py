@@ -8,9 +8,9 @@ import torch
 from nstlab import images, metrics
 from nstlab.encoders import Encoder, load_encoder
 from nstlab.encoders.pocket import ABOUT, CHANNELS, PocketEncoder, load_pocket
-from nstlab.training.distill import Crops, agreement, error, train
 from nstlab.errors import ImageError, SettingError, WeightsError
 from nstlab.systems import plan, stylize
+from nstlab.training.distill import Crops, agreement, error, train
 
 
 @pytest.fixture(scope="module")

@@ -53,3 +53,47 @@ def test_gradient_of_gram_for_any_weights(items, rng):
     features = torch.rand(items, 3, 4, 5, dtype=torch.float64, generator=rng).requires_grad_()
     weights = torch.rand(items, 3, 3, dtype=torch.float64, generator=rng)  # not symmetric
     assert torch.autograd.gradcheck(lambda f: (gram(f) * weights).sum(), features)
+
+
+def test_covariance_of_bf16_is_computed_in_float32():
+    features = (torch.rand(1, 16, 12, 12, generator=torch.Generator().manual_seed(1)) + 8).bfloat16()  # far from 0
+    mean, cov = covariance(features)
+    assert mean.dtype == cov.dtype == torch.float32
+    assert torch.allclose(cov[0], torch.cov(features[0].flatten(1).float(), correction=0), atol=1e-6)
+
+
+def test_powers_of_a_singular_matrix_are_pseudo_inverses():
+    # diag(4, 1, 0) turned by 45 degrees in the first and last axis
+    s = 0.5**0.5
+    turn = torch.tensor([[s, 0, -s], [0, 1, 0], [s, 0, s]], dtype=torch.float64)
+    matrix = turn @ torch.diag(torch.tensor([4.0, 1, 0], dtype=torch.float64)) @ turn.T
+    want = turn @ torch.diag(torch.tensor([0.5, 1, 0], dtype=torch.float64)) @ turn.T
+    assert torch.allclose(matrix_power(matrix, -0.5), want)
+    assert torch.allclose(matrix_power(matrix, -1), torch.linalg.pinv(matrix, hermitian=True))
+    assert torch.allclose(matrix_power(torch.stack([matrix, 9 * matrix]), -0.5)[1], want / 3)
+    assert torch.equal(matrix_power(torch.zeros(3, 3), -0.5), torch.zeros(3, 3))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(2, 24), st.integers(1, 30), st.floats(1e-4, 1e4), st.integers(0, 99))
+def test_whitening_with_fewer_places_than_channels_is_a_projection(channels, places, scale, seed):
+    features = torch.rand(1, channels, 1, places, generator=torch.Generator().manual_seed(seed)) * scale
+    cov = covariance(features)[1][0]
+    white = matrix_power(cov, -0.5) @ cov @ matrix_power(cov, -0.5)
+    assert white.isfinite().all()
+    eigenvalues = torch.linalg.eigvalsh(white)
+    assert eigenvalues.max() < 1.1 and (eigenvalues > 0.5).sum() <= max(0, min(channels, places - 1))
+
+
+def test_the_floor_is_a_share_of_the_largest_eigenvalue():
+    matrix = torch.diag(torch.tensor([100.0, 1.0]))
+    assert torch.allclose(matrix_power(matrix, -0.5, floor=0.02), torch.diag(torch.tensor([0.1, 0.0])))
+    assert torch.allclose(matrix_power(matrix, 0.5, floor=0.02), torch.diag(torch.tensor([10.0, 0.0])))
+    assert matrix_power(matrix.bfloat16(), 0.5).dtype == torch.float32
+
+
+def test_the_gradient_at_a_singular_matrix_is_finite():
+    matrix = torch.diag(torch.tensor([4.0, 1.0, 0.0])).requires_grad_()
+    for exponent in (0.5, -0.5):
+        (gradient,) = torch.autograd.grad(matrix_power(matrix, exponent).diagonal().sum(), matrix)
+        assert gradient.isfinite().all()

@@ -1,4 +1,4 @@
-"""Links that open a notebook on Colab and on Binder, for the address in pyproject.toml: `python -m nstlab.course.publish` writes them.
+"""Links that open a notebook on Colab and on Binder, for the address in pyproject.toml.
 
 Each notebook has two cells tagged `hosted`: the badges, and, for Colab, the installation. They are no part of the lesson: the
 hash of its code leaves them out.
@@ -10,8 +10,8 @@ import tomllib
 from pathlib import Path
 
 from nstlab.errors import NstlabError, SettingError
-from nstlab.files import atomic_write
 from nstlab.experiments.results import HOSTED
+from nstlab.files import atomic_write
 
 BRANCH, FIRST = "main", "00_start_here.ipynb"
 HIDDEN = {"jupyter": {"source_hidden": True}}  # in JupyterLab a click on the dots shows it

@@ -23,9 +23,10 @@ SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n(.*?)^[ \t]*### END SOLUTIO
 HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS\n.*?^[ \t]*### END HIDDEN TESTS[ \t]*\n?", re.M | re.S)
 CHECK = re.compile(r"^[ \t]*check\(", re.M)
 STUB = "# YOUR CODE HERE"  # a comment: where the exercise gives a starting value, the cell runs and the check says its hint
-STRICT = (
-    "### BEGIN HIDDEN TESTS\nfrom nstlab.course.trees import check  # from here on, 'Not yet' is an error\n### END HIDDEN TESTS\n"
-)
+STRICT = """### BEGIN HIDDEN TESTS
+from nstlab.course.trees import check  # from here on, 'Not yet' is an error
+### END HIDDEN TESTS
+"""
 MANIFEST = ".nstlab-course.json"
 
 CONFIG = f"""\

@@ -8,7 +8,9 @@ from nstlab import images
 from nstlab.data.pictures import Files, Folder
 from nstlab.errors import ImageError, SettingError, choose
 
-# A title may end in a year, and the year in a number that tells two files apart: -1889, -1889-1, -1889(1).
+# A title may end in a year, and the year in a number that tells two files apart: -1889, -1889-1, -1889(1). WikiArt itself
+# serves a picture in several sizes, named after the whole file: x-1894.jpg!Large.jpg.
+SERVED = re.compile(r"\.(jpe?g|png|webp|gif|tiff?|bmp)![a-z]+", re.IGNORECASE)
 NAME = re.compile(r"(?P<artist>[^_]+)_(?P<title>.+?)(-(?P<year>1\d{3}|20\d{2})(-\d{1,2}|\(\d+\))?)?")
 
 
@@ -53,7 +55,7 @@ class WikiArt(Files):
 def work_of(name: str) -> Work | None:
     """What the path style/artist_title-year.jpg says, or None if it is not of that form."""
     *folders, file = name.split("/")
-    match = NAME.fullmatch(file.rpartition(".")[0])
+    match = NAME.fullmatch(SERVED.sub("", file.rpartition(".")[0]))
     if not folders or not match:
         return None
     year = match["year"]

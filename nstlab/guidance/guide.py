@@ -1,4 +1,4 @@
-"""What every guide is: a map of the picture, the method that made it, and what there is to say about it."""
+"""The guide: a map of the picture with the method that made it and a note about it; and maps from the user's own files."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,13 +9,14 @@ import torch
 from nstlab import images
 from nstlab.color import luminance
 from nstlab.errors import ImageError, SettingError
+from nstlab.files import expanded
 
 
 @dataclass(frozen=True)
 class Guide:
     """A map (N, 1, H, W) in [0, 1] of a picture.
 
-    `method` names how it was made; `note` says what the user should know about it, and is empty if there is nothing.
+    `method` says how it was made; `note` is what the user should know about it, often nothing.
     Raises SettingError for values outside [0, 1].
     """
 
@@ -28,7 +29,7 @@ class Guide:
 
     @property
     def uniform(self) -> bool:
-        """Whether the map is the same everywhere, so that weighting by it changes nothing."""
+        """Whether the map is constant, so that weighting by it changes nothing."""
         return bool(self.map.max() - self.map.min() < 1e-6)
 
     def resized(self, size: int | tuple[int, int]) -> "Guide":
@@ -36,7 +37,7 @@ class Guide:
         return replace(self, map=images.resize(self.map, size))
 
     def inverted(self) -> "Guide":
-        """The guide that marks what this one leaves out."""
+        """The guide with the map 1 - map."""
         return replace(self, map=1 - self.map, method=f"the inverse of: {self.method}")
 
     def __repr__(self) -> str:
@@ -47,9 +48,10 @@ class Guide:
 def load_map(source, size: tuple[int, int] | None = None, name: str = "the map") -> Guide:
     """A map of the user's own, as a Guide fitted to `size` (H, W).
 
-    `source` is a picture file (its brightness counts, black 0 and white 1), a .npy file, an array or tensor of two to four
-    dimensions, a PIL image, or a Guide. Numbers are taken as they are and must lie in [0, 1]; only true and false and
-    pictures of 8 or 16 bits are scaled. Raises ImageError or SettingError.
+    `source` is a picture (a file, its bytes, or a PIL image), a .npy file, an array or tensor of two to four dimensions, or a
+    Guide. Of a picture the brightness is taken, black as 0 and white as 1; of one on a transparent layer, transparent places
+    are 0, and if a single colour is drawn there its opacity is taken. Arrays are taken as they are and must lie in [0, 1].
+    `name` stands for the map in messages. Raises ImageError or SettingError.
     """
     values, method, note = _read(source, name)
     values = images.check_map(values, name)
@@ -67,28 +69,42 @@ def load_map(source, size: tuple[int, int] | None = None, name: str = "the map")
 
 
 def _read(source, name: str) -> tuple[torch.Tensor, str, str]:
-    """Values (N, 1, H, W), how they came, and a note."""
+    """Values (N, 1, H, W), how they were made, and a note."""
     if isinstance(source, Guide):
         return source.map, source.method, source.note
     if isinstance(source, (str, Path)) and Path(source).suffix == ".npy":
         return _from_array(read_array(source), name), f"a map of yours, {Path(source).name}", ""
     if isinstance(source, (torch.Tensor, np.ndarray)):
         return _from_array(source, name), "a map of yours", ""
-    picture = images.load(source)
+    picture, opacity = images.load_layer(source)
     label = f", {Path(source).name}" if isinstance(source, (str, Path)) else ""
-    coloured = (picture.amax(1) - picture.amin(1)).max().item() > 0.02
-    note = "a colour picture: its brightness is taken" if coloured else ""
-    return luminance(picture).clamp(0, 1), f"a map of yours{label}", note
+    if opacity is not None and opacity.min() < 1:
+        values, note = _drawn(picture, opacity)
+    else:
+        values, coloured = luminance(picture).clamp(0, 1), (picture.amax(1) - picture.amin(1)).max() > 0.02
+        note = "a colour picture: its brightness is taken" if coloured else ""
+    return values, f"a map of yours{label}", note
+
+
+def _drawn(picture: torch.Tensor, opacity: torch.Tensor) -> tuple[torch.Tensor, str]:
+    """The map and the note of a picture on a transparent layer."""
+    colors = picture.movedim(1, -1)[opacity[:, 0] >= 0.5]  # (pixels, 3); where little is drawn, its colour is rounded
+    if not len(colors) or (colors.amax(0) - colors.amin(0)).max() < 0.1:
+        return opacity, "drawn on a transparent layer: 1 where the brush was, 0 elsewhere"
+    return luminance(picture).clamp(0, 1) * opacity, "drawn on a transparent layer: its brightness is taken, transparent is 0"
 
 
 def read_array(path) -> np.ndarray:
     """The array in a .npy file; raises ImageError."""
     try:
-        return np.load(Path(path).expanduser(), allow_pickle=False)
+        return np.load(expanded(path), allow_pickle=False)
     except FileNotFoundError:
         raise ImageError(f"{path}: there is no such file; check the path") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ImageError(f"{path} is not an array that can be read here ({error}): save it with numpy.save") from None
+    except PermissionError:
+        raise ImageError(f"{path} cannot be read: permission denied; change its permissions or choose another file") from None
+    except Exception as error:  # a damaged header is parsed as Python, and fails in many ways
+        reason = " ".join(str(error).split())[:200]
+        raise ImageError(f"{path} is not an array that can be read here ({reason}): save it with numpy.save") from None
 
 
 def _from_array(values, name: str) -> torch.Tensor:
@@ -109,5 +125,5 @@ def each(image: torch.Tensor, method) -> tuple[torch.Tensor, list]:
 
 
 def join_notes(notes) -> str:
-    """The different notes among `notes`, in order, as one line."""
+    """The distinct, non-empty notes in order, as one line."""
     return "; ".join(dict.fromkeys(note for note in notes if note))

@@ -39,7 +39,7 @@ class MultiscaleNet(nn.Module):
         """The picture at each scale, coarse to fine: the draft first, the finished one last."""
         image = images.check(image)
         blend = shares_of(blend, self.styles, image)
-        *bands, small = pyramid.make(image, self.scales)
+        *bands, small = pyramid.laplacian_pyramid(image, self.scales)
         pictures = [self.draft(small, blend)]
         for band, revision in zip(reversed(bands), self.revisions, strict=True):
             pictures.append(revision(band, pictures[-1], blend))
@@ -56,7 +56,7 @@ class Revision(nn.Module):
 
     def forward(self, band: torch.Tensor, draft: torch.Tensor, blend: torch.Tensor) -> torch.Tensor:
         """Image (N, 3, H, W) in [0, 1] of the photo's band of that size and the draft (N, 3, h, w)."""
-        draft = pyramid.expand(draft, tuple(band.shape[-2:]))
+        draft = pyramid.upsample(draft, tuple(band.shape[-2:]))
         return held(draft + torch.tanh(self.core(torch.cat([band, draft], 1), blend)))
 
 

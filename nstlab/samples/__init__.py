@@ -1,4 +1,4 @@
-"""Thirteen photos and twelve paintings that ship with nstlab, each with author, licence and origin."""
+"""The thirteen photos and twelve paintings that ship with nstlab, each with author, licence and origin."""
 
 import csv
 import functools
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture: `kind` is "photo" or "painting", `path` the JPEG file, `credit` what to print under it."""
+    """One picture: `kind` is "photo" or "painting", `path` the JPEG file, `credit` the line to print under it."""
 
     name: str
     kind: str
@@ -39,12 +39,12 @@ def catalogue() -> dict[str, Sample]:
 
 
 def names(kind: str | None = None) -> list[str]:
-    """Names of the samples; `kind` "photo" or "painting" leaves out the others."""
+    """Names of all samples, or of those of a `kind`, "photo" or "painting"."""
     return [s.name for s in catalogue().values() if kind in (None, s.kind)]
 
 
 def sample(name: str) -> Sample:
-    """The sample of that name; raises ImageError with the nearest names."""
+    """The sample of that name; raises an ImageError that names the most similar ones."""
     if name not in catalogue():
         raise ImageError(f"no sample picture '{name}': {nearest(name, catalogue())}")
     return catalogue()[name]

@@ -14,7 +14,7 @@ from nstlab.errors import check_count, check_weight, choose
 from nstlab.losses.adversarial import FORMS, Gate, accuracy, discriminator_loss, edge_smoothed, feature_matching, generator_loss
 from nstlab.networks import Average, MultiscaleDiscriminator, MultiscaleNet
 from nstlab.networks.discriminator import smallest_side
-from nstlab.pyramid import shrink
+from nstlab.pyramid import downsample
 from nstlab.systems.feed_forward import Pass, add, check_rate, describe, one_pass, open_encoder, to_device
 from nstlab.training import perceptual
 from nstlab.training.loop import Training
@@ -112,7 +112,7 @@ class MultiscaleGan(Task):
         """The objective of each coarser picture, with the photo at its size, added up."""
         total = 0.0
         for objective, draft in zip(self.coarser, reversed(drafts), strict=True):
-            photo, guides = shrink(photo), None if guides is None else shrink(guides)
+            photo, guides = downsample(photo), None if guides is None else downsample(guides)
             total = total + objective(draft, photo, blend, guides)[0]
         return total
 

@@ -9,7 +9,6 @@ import nbformat
 import papermill
 import pytest
 
-from nstlab.course import build
 from nstlab.experiments import results
 
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"

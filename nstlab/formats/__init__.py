@@ -1,0 +1,1 @@
+"""Picture files: which formats are opened, and how their bytes become numbers."""
