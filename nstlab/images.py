@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, PngImagePlugin
 
-from nstlab import decode, samples
+from nstlab import samples
 from nstlab.errors import ImageError, SettingError, check_count, nearest
 from nstlab.files import atomic_write, expanded
+from nstlab.formats import decode
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
 MOST_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels of the longest side that the format holds

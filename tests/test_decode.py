@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nstlab import containers, decode, images
+from nstlab import images
 from nstlab.errors import ImageError
+from nstlab.formats import containers, decode
 
 GAMMAS = (1.0, 1.80078125, 2.19921875)  # multiples of 1 / 256, as profiles hold them
 TURNED = {  # what each EXIF orientation asks for, on rows and columns
