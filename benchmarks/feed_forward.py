@@ -28,8 +28,8 @@ from nstlab.losses.style import STYLE_LAYERS
 from nstlab.objective import Objective
 from nstlab.stats import gram
 from nstlab.systems import plan
-from nstlab.systems.feed_forward import load_painter
 from nstlab.systems.gatys import DEFAULTS
+from nstlab.systems.trained import load_generator
 
 STYLES = {"starry-night": 19, "great-wave": 24}  # the peer's numbers
 SIZES, THREADS, OURS = (256, 512, 1024), (1, 2), ("conditional", "multiscale_gan")
@@ -70,7 +70,7 @@ def peer(threads: int):
 
 def own(system: str):
     """A function (image, style) -> image: the network that ships with nstlab."""
-    painter = load_painter(system, device="cpu")
+    painter = load_generator(system, device="cpu")
     return lambda image, style: painter(image, painter.blend([style]))
 
 

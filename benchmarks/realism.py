@@ -27,7 +27,7 @@ from nstlab.encoders import load_encoder
 from nstlab.guidance import saliency
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.networks import PatchDiscriminator
-from nstlab.systems.feed_forward import load_painter
+from nstlab.systems.trained import load_generator
 
 SIDE, BATCH, SIZE = 96, 12, 512  # pixels of a square, squares of each kind a step, long side of every picture
 
@@ -96,7 +96,7 @@ def kept(encoder, picture, photo, guide, style) -> dict[str, float]:
 
 def painted(checkpoint: Path, photos: list[str], size: int) -> dict[str, list]:
     """{style: pictures} of every photo."""
-    painter = load_painter("multiscale_gan", checkpoint, device="cpu")
+    painter = load_generator("multiscale_gan", checkpoint, device="cpu")
     return {s: [painter(images.load(p, size), painter.blend([s])) for p in photos] for s in painter.styles}
 
 

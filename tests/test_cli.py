@@ -6,6 +6,7 @@ import torch
 
 from nstlab import images, optimize
 from nstlab.cli import app as cli
+from nstlab.cli import stylize as cli_stylize
 from nstlab.errors import DivergedError
 
 
@@ -62,7 +63,7 @@ def test_without_arguments_it_helps(monkeypatch, capsys):
 
 
 def test_ctrl_c_keeps_the_picture_so_far(monkeypatch, capsys, tmp_path):
-    original = cli.progress
+    original = cli_stylize.progress
 
     def interrupted(steps):
         for step in original(steps):
@@ -70,7 +71,7 @@ def test_ctrl_c_keeps_the_picture_so_far(monkeypatch, capsys, tmp_path):
             if step.index == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "progress", interrupted)
+    monkeypatch.setattr(cli_stylize, "progress", interrupted)
     out = tmp_path / "a.png"
     assert run(monkeypatch, "stylize", "cat", "spring", "-o", out, "--size", 32, "--steps", 9) == 130
     assert "stopped at step 2" in capsys.readouterr().err and images.load(out).shape[-1] == 32

@@ -17,7 +17,7 @@ from nstlab.panels import orders, serve, studio
 from nstlab.panels.studio import Studio
 from nstlab.panels.swipe import Swipe
 from nstlab.systems import Result
-from nstlab.systems.feed_forward import Painter
+from nstlab.systems.trained import Generator
 
 
 class Tiny(TinyEncoder):
@@ -147,9 +147,9 @@ def test_errors_are_one_plain_sentence(panel, monkeypatch):
 
 
 def test_a_system_that_has_learned_its_paintings(monkeypatch):
-    painter = Painter(torch.nn.Identity(), ["great-wave", "mine"], "conditional", "")
+    painter = Generator(torch.nn.Identity(), ["great-wave", "mine"], "conditional", "")
     with monkeypatch.context() as patch:
-        patch.setattr(orders, "load_painter", lambda system: painter)
+        patch.setattr(orders, "load_generator", lambda system: painter)
         panel = Studio(small("cat"), ["starry-night", "great-wave"], size=32)
     panel.system.value = "conditional"
     assert [value for _, value in panel.paintings[1].pick.options] == ["", "great-wave", "mine"]
@@ -167,7 +167,7 @@ def test_only_what_can_paint_is_offered(monkeypatch):
     def missing(system):
         raise WeightsError("no checkpoint")
 
-    monkeypatch.setattr(orders, "load_painter", missing)
+    monkeypatch.setattr(orders, "load_generator", missing)
     assert orders.offered() == {"gatys": None, "preserve": None}
 
 

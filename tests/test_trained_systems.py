@@ -6,10 +6,13 @@ from tiny import NETWORKS, TinyEncoder, tiny
 
 from nstlab import color, images
 from nstlab.errors import SettingError, WeightsError
-from nstlab.systems import TRAINED, feed_forward, plan, stylize
-from nstlab.systems.feed_forward import load_painter, slim
+from nstlab.systems import checkpoint, onnx, plan, registry, stylize
+from nstlab.systems import trained as trained_protocol
+from nstlab.systems.checkpoint import slim
+from nstlab.systems.trained import load_generator
 from nstlab.training import checkpoints
 
+TRAINED = registry.trainable()
 EXACT = {"precision": "fp32", "device": "cpu"}
 
 
@@ -46,7 +49,7 @@ def test_blends(system, trained):
 
 
 def test_the_average_paints(trained):
-    painter = load_painter("johnson", trained["johnson"], **EXACT)
+    painter = load_generator("johnson", trained["johnson"], **EXACT)
     tensors, _ = checkpoints.read(trained["johnson"])
     assert torch.equal(painter.network.core.last.weight, tensors["average.core.last.weight"])
     assert not torch.equal(tensors["generator.core.last.weight"], tensors["average.core.last.weight"])
@@ -75,14 +78,14 @@ def test_colours_of_the_photo(trained):
 
 
 def test_slim_paints_the_same_in_half_the_bits(trained, tmp_path):
-    for system, checkpoint in trained.items():
-        small = slim(checkpoint, tmp_path / f"{system}.safetensors")
-        assert small.stat().st_size < 0.25 * checkpoint.stat().st_size and b"tiny/cat.png" not in small.read_bytes()
-        pictures = [stylize("cat", system=system, checkpoint=file, size=48, **EXACT).image for file in (checkpoint, small)]
+    for system, path in trained.items():
+        small = slim(path, tmp_path / f"{system}.safetensors")
+        assert small.stat().st_size < 0.25 * path.stat().st_size and b"tiny/cat.png" not in small.read_bytes()
+        pictures = [stylize("cat", system=system, checkpoint=file, size=48, **EXACT).image for file in (path, small)]
         assert (pictures[0] - pictures[1]).abs().max() < 0.01
         assert slim(small, tmp_path / "again.safetensors").read_bytes() == small.read_bytes()
     with pytest.raises(WeightsError, match="cannot be written"):
-        slim(checkpoint, tmp_path / "missing" / "x.safetensors")
+        slim(path, tmp_path / "missing" / "x.safetensors")
 
 
 def test_the_network_is_built_as_it_was_even_if_defaults_change(trained):
@@ -112,7 +115,7 @@ def test_checkpoints_that_do_not_fit(trained, tmp_path, monkeypatch):
         stylize("cat", system="conditional", checkpoint=trained["johnson"])
     with pytest.raises(WeightsError, match="no such checkpoint"):
         stylize("cat", system="conditional", checkpoint=tmp_path / "none.safetensors")
-    monkeypatch.setattr(feed_forward, "SHIPPED", tmp_path)
+    monkeypatch.setattr(trained_protocol, "SHIPPED", tmp_path)
     with pytest.raises(WeightsError, match=r"no checkpoint of johnson ships .*nstlab train johnson"):
         stylize("cat", system="johnson")
     tensors, info = checkpoints.read(trained["conditional"])
@@ -135,7 +138,7 @@ def test_checkpoints_that_do_not_fit(trained, tmp_path, monkeypatch):
 
 
 def test_the_one_that_ships_is_found_by_its_system(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(feed_forward, "SHIPPED", tmp_path)
+    monkeypatch.setattr(trained_protocol, "SHIPPED", tmp_path)
     slim(trained["conditional"], tmp_path / "conditional.safetensors")
     result = stylize("cat", "great-wave", system="conditional", size=32)
     assert result.settings["checkpoint"] is None and result.image.shape[-1] == 32
@@ -162,7 +165,7 @@ def test_it_begins_with_the_weights_of_another_and_blocks_of_its_own(system, tra
     network = made.task.generator
     assert all(torch.equal(network.state_dict()[name], value) for name, value in before.items())
     photo, blend = images.load("cat", 48), torch.tensor([0.3, 0.7])
-    painted = load_painter(system, trained[system], **EXACT)(photo, blend)
+    painted = load_generator(system, trained[system], **EXACT)(photo, blend)
     with torch.no_grad():
         assert torch.equal(network(photo, blend), painted) and torch.equal(made.task.average.module(photo, blend), painted)
     steps = checkpoints.read(trained[system])[1]["step"]
@@ -196,11 +199,11 @@ def test_onnx_paints_the_same_at_any_size(trained, tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
     runtime = pytest.importorskip("onnxruntime")
-    path = feed_forward.export_onnx(trained["conditional"], tmp_path / "x.onnx", 64)
+    path = onnx.export_onnx(trained["conditional"], tmp_path / "x.onnx", 64)
     session = runtime.InferenceSession(str(path))
     said = json.loads(session.get_modelmeta().custom_metadata_map["nstlab"])
     assert said == {"styles": ["starry-night", "great-wave"], "multiple": 4}
-    painter = load_painter("conditional", trained["conditional"], **EXACT)
+    painter = load_generator("conditional", trained["conditional"], **EXACT)
     for size, blend in (((64, 64), [0.0, 1.0]), ((48, 100), [0.3, 0.7])):
         photo = images.load("cat", size)
         found = session.run(None, {"image": photo.numpy(), "blend": torch.tensor(blend).numpy()})[0]
@@ -209,9 +212,9 @@ def test_onnx_paints_the_same_at_any_size(trained, tmp_path):
 
 
 def test_onnx_says_what_is_missing(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(feed_forward.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match="pip install onnx onnxscript"):
-        feed_forward.export_onnx(trained["conditional"], tmp_path / "x.onnx")
+        onnx.export_onnx(trained["conditional"], tmp_path / "x.onnx")
 
 
 @pytest.mark.parametrize(
@@ -223,8 +226,8 @@ def test_onnx_says_what_is_missing(trained, tmp_path, monkeypatch):
     ],
 )
 def test_sizes_of_that_factor_are_not_padded(system, options, factor, monkeypatch):
-    network = feed_forward.BUILDERS[system](1, blocks=1, **options)
-    assert feed_forward._factor(network) == factor
+    network = checkpoint.BUILDERS[system](1, blocks=1, **options)
+    assert onnx.multiple_of(network) == factor
     pads, pad = [], images.pad
     monkeypatch.setattr(images, "pad", lambda image, margins: (pads.append(margins), pad(image, margins))[1])
     network(torch.rand(1, 3, factor * 2, factor * 3))

@@ -4,15 +4,13 @@ import platform
 import sys
 import warnings
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nstlab.cli import sweep as cli_sweep
 from nstlab.cli import training as cli_training
-from nstlab.errors import DivergedError, NstlabError, SettingError
-from nstlab.experiments.recipe import NAMED
+from nstlab.errors import NstlabError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__.split(".")[0] + ".")
 weights_app = typer.Typer(rich_markup_mode=None, help="Pretrained files: which there are, and how to get them.")
@@ -24,101 +22,13 @@ app.command()(cli_sweep.recipe)
 
 
 @app.command()
-def stylize(
-    context: typer.Context,
-    content: Annotated[str, typer.Argument(help="The photo: a path or a sample name.")],
-    style: Annotated[
-        list[str],
-        typer.Argument(help="The painting, or several: paths or sample names; for a trained system, names it learned."),
-    ] = (),
-    *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write (.png, .jpg, .webp, .tif, .bmp).")],
-    size: Annotated[int, typer.Option(help="Long side of the picture in pixels.")] = 512,
-    steps: Annotated[int, typer.Option(help="Steps of the optimisation, all scales together.")] = 150,
-    seed: Annotated[int, typer.Option(help="Seed of the noise, where a run starts from noise.")] = 0,
-    encoder: Annotated[
-        str, typer.Option(help="vgg19, pocket (fast, an approximation), vgg19-torchvision, vgg16-torchvision, or a file.")
-    ] = "vgg19",
-    weight: Annotated[list[str], typer.Option(help="NAME=VALUE: style=2 doubles the style. Repeatable.")] = (),
-    start: Annotated[str, typer.Option(help="content, noise, style, or a picture to go on from.")] = "content",
-    colors: Annotated[
-        str, typer.Option(help="style; the photo's: luminance, oklab, match; only: nothing is painted but the colours.")
-    ] = "style",
-    stroke: Annotated[float, typer.Option(help="Stroke size: the painting's long side over the picture's.")] = 1.0,
-    blend: Annotated[str | None, typer.Option(help="Shares of several paintings, such as 0.7,0.3.")] = None,
-    mix: Annotated[str, typer.Option(help="losses, statistics, or scales (fine strokes of the first painting).")] = "losses",
-    mask: Annotated[list[str], typer.Option(help="A painting's place: a picture, white is its. Repeatable, in order.")] = (),
-    optimizer: Annotated[str, typer.Option(help="lbfgs or adam.")] = "lbfgs",
-    system: Annotated[
-        str,
-        typer.Option(help="gatys; preserve: what matters is kept, and painted; at once: conditional, multiscale_gan, johnson."),
-    ] = "gatys",
-    checkpoint: Annotated[str | None, typer.Option(help="Of a trained system: the checkpoint to paint with.")] = None,
-    guide: Annotated[str | None, typer.Option(help="Map of what matters, for preserve: a picture, white is kept.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto (bf16 where the machine has it), bf16, or fp32.")] = "auto",
-):
-    """Paint a photo like a painting. Ctrl-C stops early and keeps the picture so far."""
-    from nstlab import images
-    from nstlab.systems import plan
+def systems():
+    """List the systems: paper, idea, cost, and the styles they take."""
+    from nstlab.systems import registry
 
-    images.writable(out)
-    options = {
-        "size": size, "steps": steps, "seed": seed, "encoder": encoder, "weights": parse_weights(weight), "start": start,
-        "colors": colors, "style_scale": stroke, "optimizer": optimizer, "device": device, "precision": precision,
-        "blend": parse_blend(blend), "mix": mix, "masks": list(mask) or None, "guide": guide, "checkpoint": checkpoint,
-    }  # fmt: skip
-    given = {name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"}
-    options = {name: value for name, value in options.items() if NAMED.get(name, name) in given}
-    run = plan(content, style, system=system, **options)
-    for note in run.notes:
-        print(f"note: {note}", file=sys.stderr)
-    try:
-        for _ in progress(run):
-            pass
-    except KeyboardInterrupt:
-        if run.last is None:
-            raise
-        print(f"stopped at step {run.last.index}; the picture so far is in {run.result().save(out)}", file=sys.stderr)
-        raise typer.Exit(130) from None
-    except DivergedError as error:
-        run.made(error.image).save(out)
-        raise SettingError(f"{error}; the last good picture is in {out}") from None
-    print(run.result().save(out))
-
-
-def parse_weights(pairs) -> dict[str, float]:
-    """{"style": 2.0} from ["style=2"]."""
-    found = {}
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        try:
-            found[name.strip()] = float(value)
-        except ValueError:
-            raise SettingError(f"weight '{pair}': write it as NAME=VALUE, such as style=2") from None
-    return found
-
-
-def parse_blend(text: str | None) -> list[float] | None:
-    """[0.7, 0.3] from "0.7,0.3"."""
-    try:
-        return [float(part) for part in text.split(",")] if text else None
-    except ValueError:
-        raise SettingError(f"blend '{text}': write numbers with commas between, such as 0.7,0.3") from None
-
-
-def progress(run):
-    """The run's steps behind a bar on stderr; its time left counts pixels, since coarse steps are cheap."""
-    from tqdm import tqdm
-
-    work = sum(steps * height * width for (height, width), steps in run.schedule)
-    layout = "{percentage:3.0f} % |{bar:30}| {desc}, {remaining} left"
-    with tqdm(total=work, bar_format=layout, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False) as bar:
-        for step in run:
-            bar.set_description_str(f"step {step.index} at {step.scale} px, loss {step.total:.3g}", refresh=False)
-            if step.index:
-                bar.update(step.image.shape[-2] * step.image.shape[-1])
-            yield step
+    for name in registry.names():
+        system = registry.load(name)
+        print(f"{name}: {system.paper}\n    {system.idea}\n    cost: {system.cost}; styles: {system.styles}")
 
 
 @app.command()
@@ -186,6 +96,7 @@ def main() -> None:
     """Entry point: turns every error a user can cause into one sentence, and every warning too."""
     warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
     try:
+        app.command("stylize")(_stylize(sys.argv[1:]))
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="nstlab")
     except NstlabError as error:
         code = _fail(str(error))
@@ -194,15 +105,31 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         print("nstlab: stopped, nothing was written", file=sys.stderr)
         code = 130
-    except torch_out_of_memory() as error:
-        code = _fail(f"not enough memory ({str(error).splitlines()[0][:80]}): try a smaller --size")
+    except (RuntimeError, MemoryError) as error:
+        if not _out_of_memory(error):
+            raise
+        code = _fail("there is not enough memory for this: try a smaller --size, or close other programs")
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def torch_out_of_memory() -> tuple[type[BaseException], ...]:
-    """The errors that mean that memory ran out; torch's only if torch was loaded at all."""
-    torch = sys.modules.get("torch")
-    return (MemoryError, torch.OutOfMemoryError) if torch else (MemoryError,)
+def _stylize(arguments: list[str]):
+    """The command with the options of the system that is asked for; for other commands, what `nstlab --help` says of it."""
+    if arguments[:1] != ["stylize"]:
+
+        def listed():
+            """Paint a photo like a painting."""
+
+        return listed
+    from nstlab.cli import stylize
+    from nstlab.systems import registry
+
+    return stylize.command(registry.load(stylize.system_named(arguments[1:])))
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: Python's, CUDA's, or what torch's CPU allocator says in a RuntimeError."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said
 
 
 def _fail(message: str) -> int:

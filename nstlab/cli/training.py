@@ -48,7 +48,7 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's logs too.")] = False,
 ):
     """Train a network that paints in one pass. Ctrl-C ends it with a checkpoint; --resume goes on. Runs under torchrun."""
-    from nstlab.cli.app import parse_weights
+    from nstlab.options import weights_of
     from nstlab.systems.train import training
 
     game = parse_critic(critic) | ({} if warmup is None else {"warmup": warmup})
@@ -57,7 +57,7 @@ def train(
     styles = list(style) if len(style) > 1 else style[0]
     made = training(
         system, content, styles, real=real, annotations=annotations, guides=guides, seed=seed, folder=out, device=device,
-        encoder=encoder, weights=parse_weights(weight), rate=rate, style_scale=style_scale, steps=steps, size=size, batch=batch,
+        encoder=encoder, weights=weights_of(weight), rate=rate, style_scale=style_scale, steps=steps, size=size, batch=batch,
         accumulate=accumulate, workers=workers, progressive=progressive, save_every=save_every, resume=resume,
         precision=precision, tensorboard=tensorboard, begin=begin, network=None if blocks is None else {"blocks": blocks},
         task=game,
@@ -132,11 +132,12 @@ def slim(
     size: Annotated[int, typer.Option(help="Side in pixels of the pictures that an .onnx file is traced with.")] = 256,
 ):
     """Write what painting needs of a checkpoint: averaged weights in half precision, or an ONNX file."""
-    from nstlab.systems import feed_forward
+    from nstlab.systems import checkpoint as checkpoint_files
+    from nstlab.systems import onnx
 
     if out.suffix == ".onnx":
-        print(feed_forward.export_onnx(checkpoint, out, size))
+        print(onnx.export_onnx(checkpoint, out, size))
     elif out.suffix == ".safetensors":
-        print(feed_forward.slim(checkpoint, out))
+        print(checkpoint_files.slim(checkpoint, out))
     else:
         raise SettingError(f"{out}: name the file .safetensors or .onnx")

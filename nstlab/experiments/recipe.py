@@ -6,10 +6,11 @@ import struct
 import zlib
 from pathlib import Path
 
+from nstlab import options
 from nstlab.errors import SettingError
+from nstlab.systems import registry
 
 KEY, HEADER = "nstlab-recipe", 33  # bytes of a PNG's signature and of its first chunk, behind which ours goes
-NAMED = {"style_scale": "stroke", "weights": "weight", "masks": "mask"}  # settings called otherwise on the command line
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -66,47 +67,19 @@ def _looks_like_more(text: str) -> bool:
 
 
 def _stylize(settings: dict, path) -> str:
-    """`nstlab stylize ...`; where a setting has no option there, the same call in Python."""
-    lost = [name for name, value in settings.items() if value == "image" or (isinstance(value, list) and "image" in value)]
-    if lost:
-        raise SettingError(f"{path}: its {lost[0]} was given in Python, not by name, so no command makes the picture again")
-    content, styles, system = (settings.pop(key) for key in ("content", "styles", "system"))
-    options, others = _options(settings, system)
-    if others:
-        settings = {"system": system} | {name: value for name, value in settings.items() if value is not None}
-        call = ", ".join(f"{name}={value!r}" for name, value in settings.items())
-        return shlex.join(
-            ["python", "-c", f"import nstlab; nstlab.stylize({content!r}, {styles!r}, {call}).save({str(path)!r})"]
-        )
-    system = [] if system == "gatys" else ["--system", system]
-    return shlex.join(["nstlab", "stylize", content, *styles, "-o", str(path), *system, *options])
-
-
-def _options(settings: dict, system: str) -> tuple[list[str], dict]:
-    """The options of `nstlab stylize` that say the settings, and the settings that differ from the default and have none."""
-    import inspect
-
-    from nstlab.cli import app as cli
-    from nstlab.systems import SYSTEMS, pixel
-
-    known = inspect.signature(cli.stylize).parameters
-    defaults = {**inspect.signature(pixel.scene).parameters, **inspect.signature(SYSTEMS[system].plan).parameters}
-    words, others = [], {}
-    for name, value in settings.items():
-        option = NAMED.get(name, name)
-        if option not in known:
-            default = defaults[name].default if name in defaults else None
-            if value != (list(default) if isinstance(default, tuple) else default):
-                others[name] = value
-        elif value not in (None, [], {}) and (option in ("size", "steps") or value != known[option].default):
-            words += _spelled(option, value)
-    return words, others
-
-
-def _spelled(option: str, value) -> list[str]:
-    if option == "weight":
-        return [word for name, factor in value.items() for word in ("--weight", f"{name}={factor:g}")]
-    if option == "blend":
-        return ["--blend", ",".join(str(share) for share in value)]
-    values = value if isinstance(value, list) else [value]
-    return [word for one in values for word in (f"--{option}", str(one))]
+    """`nstlab stylize ...` for settings that a picture carries. Raises SettingError for those of another program."""
+    try:
+        content, styles, system = (settings.pop(key) for key in ("content", "styles", "system"))
+        if not (isinstance(content, str) and isinstance(system, str) and all(isinstance(style, str) for style in styles)):
+            raise SettingError("its content or its styles are not names")
+        lost = [name for name, value in (("content", [content]), ("style", styles)) if options.GIVEN_IN_PYTHON in value]
+        if lost:
+            raise SettingError(f"its {lost[0]} was given in Python, not by name, so no command makes the picture again")
+        found = options.words(registry.load(system).options, settings)
+    except (SettingError, KeyError, TypeError, ValueError) as error:
+        reason = error if isinstance(error, SettingError) else "its settings are not those of nstlab"
+        raise SettingError(f"{path}: {reason}") from None
+    chosen = [] if system == "gatys" else ["--system", system]
+    names = [content, *styles]
+    guard = ["--"] if any(each.startswith("-") for each in names) else []  # a name with a dash is no option
+    return shlex.join(["nstlab", "stylize", *chosen, *found, "-o", str(path), *guard, *names])

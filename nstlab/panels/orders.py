@@ -10,23 +10,16 @@ from pathlib import Path
 from nstlab import images
 from nstlab.errors import WeightsError
 from nstlab.guidance import Guide
-from nstlab.systems import OPTIMISING, Result
-from nstlab.systems.feed_forward import load_painter
-
-WORDS = {
-    "gatys": "paint all of it",
-    "preserve": "keep what matters, and paint it too",
-    "conditional": "at once, in paintings it has learned",
-    "multiscale_gan": "at once, from coarse to fine",
-}
+from nstlab.systems import Result, registry
+from nstlab.systems.trained import load_generator
 
 
 def offered() -> dict[str, list[str] | None]:
     """The systems that can paint here; with each the paintings that it has learned, or None if it takes any."""
     found: dict[str, list[str] | None] = {}
-    for system in WORDS:
+    for system in registry.names():
         try:
-            found[system] = None if system in OPTIMISING else load_painter(system).styles
+            found[system] = None if registry.load(system).styles == "any" else load_generator(system).styles
         except WeightsError:  # no checkpoint of it ships
             continue
     return found

@@ -16,7 +16,7 @@ from nstlab.panels.chooser import PictureChooser
 from nstlab.panels.painter import MapPainter
 from nstlab.panels.runner import Runner
 from nstlab.panels.swipe import Swipe
-from nstlab.systems import OPTIMISING, Result, plan
+from nstlab.systems import Result, plan, registry
 
 CSS = "nst-studio"
 SIZES = (96, 128, 192, 256, 384, 512, 768, 1024)
@@ -62,7 +62,9 @@ class Studio(parts.Panel):
         self.thumbs = [parts.view(f"{CSS}-painting-{number}-view") for number in range(1, SOME + 1)]
         for thumb in self.thumbs:
             thumb.format = "jpeg"
-        self.system = widgets.Dropdown(options=[(orders.WORDS[name], name) for name in self._offered], description="system")
+        self.system = widgets.Dropdown(
+            options=[(registry.load(name).label, name) for name in self._offered], description="system"
+        )
         self.size = widgets.SelectionSlider(options=sizes, value=size, description="size")
         self.size.tooltip = "Long side of the picture in pixels; twice the size takes about four times as long"
         self.strength = widgets.FloatLogSlider(1, min=-1, max=1, step=0.1, description="strength", readout_format=".1f")
@@ -173,8 +175,8 @@ class Studio(parts.Panel):
                 free = next((name for name in names if name not in taken), names[0])
                 chooser.show(free if chooser is self.paintings[0] else None)
                 self._take_painting(chooser, chooser.source)
-        self.strength.layout.display = "" if system in OPTIMISING else "none"
-        keeps = system == "preserve"
+        self.strength.layout.display = "" if registry.load(system).takes("weights") else "none"
+        keeps = registry.load(system).takes("guide")
         self.protect.layout.display = self.hint.layout.display = "" if keeps else "none"
         painting = keeps and self.protect.value
         self.protect.description = "Back to the picture" if painting else "Paint what to protect"
@@ -196,9 +198,9 @@ class Studio(parts.Panel):
         system = self.system.value
         styles = [chooser for chooser in self.paintings if chooser.source is not None]
         wish = {"content": self.photo.source, "styles": [c.source for c in styles], "system": system, "size": self.size.value}
-        if system in OPTIMISING:
+        if registry.load(system).takes("steps"):
             wish |= {"steps": self._steps, "seed": self._seed, "weights": {"style": round(self.strength.value, 3)}}
-        if system == "preserve" and self._marked():
+        if registry.load(system).takes("guide") and self._marked():
             wish["guide"] = self.painter.guide
         self._names = self.photo.name, [chooser.name for chooser in styles]
         return wish

@@ -6,7 +6,7 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from nstlab import images, plots, samples
 from nstlab.panels import parts
-from nstlab.systems.feed_forward import Painter
+from nstlab.systems.trained import Generator
 
 SIDE = 180  # pixels on the screen
 SMALL = 128  # long side in pixels of what the gallery paints
@@ -61,7 +61,7 @@ class Gallery:
 
     def paint(self, network, styles: list[str], step: int) -> plots.Picture:
         """The photos, and below them painted: in each of the styles in turn, and so as many rows as it takes for all."""
-        painter, count = Painter(network, styles, "", ""), len(self._photos)
+        painter, count = Generator(network, styles, "", ""), len(self._photos)
         rows = -(-len(styles) // count)
         shown, titles = list(self._photos), [""] * count
         for number in range(rows * count):

@@ -1,37 +1,29 @@
 """Published systems behind one call: `stylize(content, styles, system="gatys")`."""
 
-import inspect
 from pathlib import Path
 
-from nstlab.errors import SettingError, choose
-from nstlab.systems import conditional, gatys, johnson, multiscale_gan, pixel, preserve
-from nstlab.systems.feed_forward import Pass
+from nstlab import options as option_tools
+from nstlab.errors import SettingError
+from nstlab.systems import registry
+from nstlab.systems.registry import System
 from nstlab.systems.run import Result, Run
 
-OPTIMISING = {"gatys": gatys, "preserve": preserve}
-TRAINED = {"johnson": johnson, "conditional": conditional, "multiscale_gan": multiscale_gan}
-SYSTEMS = {**OPTIMISING, **TRAINED}
-
-__all__ = ["OPTIMISING", "SYSTEMS", "TRAINED", "Pass", "Result", "Run", "plan", "stylize"]
+__all__ = ["Result", "Run", "System", "plan", "registry", "stylize"]
 
 
-def plan(content, styles=(), *, system: str = "gatys", **options) -> Run | Pass:
+def plan(content, styles=(), *, system: str = "gatys", **options) -> Run:
     """Everything made ready to paint `content` like `styles`, as a Run: iterate it for its steps, ask it for the result.
 
-    `content` and each of `styles` is a path, a sample name, or an image; `options` are those of the system's `plan`
-    and, of an optimising system, of `scene`. Of a trained system `styles` are names that its checkpoint knows.
+    `content` and each of `styles` is whatever `images.load` takes; for a system with learned styles, `styles` are names that
+    its checkpoint knows. `options` are those of the system (`nstlab stylize --system NAME --help`). Raises NstlabError.
     """
-    styles = [styles] if isinstance(styles, (str, Path)) or hasattr(styles, "shape") else list(styles)
-    method = SYSTEMS[choose("system", system, SYSTEMS)]
-    known = dict(inspect.signature(method.plan).parameters)
-    if system in OPTIMISING:
-        known |= inspect.signature(pixel.scene).parameters
-        if not styles:
-            raise SettingError(f"{system} paints like a painting: name one")
-    known = [name for name in known if name not in ("content", "styles", "system", "options")]
-    for name in options:
-        choose(f"option of {system}", name, known)
-    return method.plan(content, styles, **options)
+    method = registry.load(system)
+    several = isinstance(styles, (list, tuple)) and not isinstance(styles, (str, Path))
+    styles = list(styles) if several else [styles]
+    made = option_tools.make(method.options, system, options)
+    if method.styles == "any" and not styles:
+        raise SettingError(f"{system} paints like a painting: name one")
+    return method.plan(content, styles, made)
 
 
 def stylize(content, styles=(), *, system: str = "gatys", **options) -> Result:

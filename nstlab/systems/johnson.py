@@ -7,18 +7,27 @@ What we changed: VGG-19 and the layers of gatys; a smaller network with skips an
 Cost:   a training of hours on a CPU, once for each painting; then about a tenth of a second a picture.
 """
 
-from nstlab.systems.feed_forward import FeedForward, Pass, one_pass
+from functools import partial
 
-STYLES = 1  # how many paintings one network learns
-
-
-def plan(content, styles=(), *, size: int = 512, checkpoint=None, colors="style", device="auto", precision="auto") -> Pass:
-    """Make a pass ready through the network in `checkpoint`. Raises NstlabError."""
-    return one_pass(
-        "johnson", content, styles, size=size, checkpoint=checkpoint, colors=colors, device=device, precision=precision
-    )
+from nstlab.systems.feed_forward import FeedForward
+from nstlab.systems.registry import System
+from nstlab.systems.trained import TrainedOptions, plan
 
 
 def task(paintings, **options) -> FeedForward:
     """The training of a network on one painting: ([name], [image]); `options` are those of FeedForward."""
     return FeedForward("johnson", paintings, **options)
+
+
+SYSTEM = System(
+    name="johnson",
+    paper="Johnson, Alahi & Fei-Fei 2016, Perceptual Losses for Real-Time Style Transfer and Super-Resolution",
+    idea="train a network once on the losses of Gatys et al.; then one pass paints any photo",
+    cost="hours of training for each painting; then a tenth of a second",
+    label="at once, in one painting it has learned",
+    options=TrainedOptions,
+    plan=partial(plan, "johnson"),
+    styles="learned",
+    task=task,
+    most_styles=1,
+)

@@ -8,6 +8,8 @@ What we changed: all scales are trained at once; a gate on the critic's success 
 Cost:   a training of hours on a CPU; then about a tenth of a second a picture.
 """
 
+from functools import partial
+
 import torch
 
 from nstlab.errors import check_count, check_weight, choose
@@ -15,25 +17,18 @@ from nstlab.losses.adversarial import FORMS, Gate, accuracy, discriminator_loss,
 from nstlab.networks import Average, MultiscaleDiscriminator, MultiscaleNet
 from nstlab.networks.discriminator import smallest_side
 from nstlab.pyramid import downsample
-from nstlab.systems.feed_forward import Pass, add, check_rate, describe, one_pass, open_encoder, to_device
+from nstlab.systems.checkpoint import describe
+from nstlab.systems.registry import System
+from nstlab.systems.trained import BlendOptions, plan
 from nstlab.training import perceptual
 from nstlab.training.loop import Training
 from nstlab.training.perceptual import PerceptualObjective
-from nstlab.training.task import Task
+from nstlab.training.task import Task, add, check_rate, open_encoder, to_device
 
-STYLES = None
 DRAFT = 0.5  # what the terms of each coarser picture count against those of the finished one
 PHOTOS, SMOOTHED = 1.0, 0.5  # what photos, and paintings with smoothed edges, count for the critic, against made pictures
 CRITIC = ("scales", "layers", "width", "norm", "grey")  # options of MultiscaleDiscriminator
 WEIGHTS = {"adversarial": 1.0, "matching": 0.0}  # beside those of PerceptualObjective
-
-
-def plan(
-    content, styles=(), *, size: int = 512, checkpoint=None, blend=None, colors="style", device="auto", precision="auto"
-) -> Pass:
-    """Make a pass ready: `styles` are names of paintings that the network learned, mixed by `blend`. Raises NstlabError."""
-    options = {"size": size, "checkpoint": checkpoint, "colors": colors, "device": device, "precision": precision}
-    return one_pass("multiscale_gan", content, styles, blend=blend, **options)
 
 
 def task(paintings, **options) -> "MultiscaleGan":
@@ -161,3 +156,17 @@ class MultiscaleGan(Task):
             add(sums, {"critic": loss, "accuracy": share}, len(outputs))
             self.views["judgement"] = logits[0][count : count + 1].detach().sigmoid()
         return sums
+
+
+SYSTEM = System(
+    name="multiscale_gan",
+    paper="the survey's proposed system, after Lin et al. 2021 (LapSTYLE) and Wang et al. 2018 (pix2pixHD)",
+    idea="paint from coarse to fine under the losses of preserve, and pass for a painting patch by patch",
+    cost="hours of training for all paintings; then a tenth of a second",
+    label="at once, from coarse to fine",
+    options=BlendOptions,
+    plan=partial(plan, "multiscale_gan"),
+    styles="learned",
+    task=task,
+    critic=True,
+)

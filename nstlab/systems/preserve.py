@@ -10,6 +10,7 @@ Cost:   that of gatys and about a fifth more.
 """
 
 import warnings
+from dataclasses import dataclass
 
 import torch
 
@@ -24,45 +25,54 @@ from nstlab.losses.region import INSIDE_LAYERS
 from nstlab.losses.saliency import SaliencyContentLoss
 from nstlab.losses.semantic import SemanticLoss
 from nstlab.losses.structure import StructureLoss
+from nstlab.options import option
 from nstlab.systems import gatys
-from nstlab.systems.pixel import name, scene, weight_factors
+from nstlab.systems.pixel import PixelOptions, scene, weight_factors
+from nstlab.systems.registry import System
 from nstlab.systems.run import Run
 
 DEFAULTS = {**gatys.DEFAULTS, "inside": 6.0, "structure": 4.0, "semantic": 1.5, "edges": 120.0}
 PROTECTED = 0.5  # mean of the guide in a region from which on the region is protected
 
 
-def plan(
-    content, styles, *, weights: dict[str, float] | None = None, guide=None, k: float = 20.0, regions=None, **options
-) -> Run:
-    """Make a run ready; `options` are those of `scene`.
+@dataclass(frozen=True)
+class PreserveOptions(PixelOptions):
+    """PixelOptions, and what is protected.
 
-    `guide` is a map of what matters: a Guide, a file or array of yours, or None for the default saliency. `k` is how many
-    times more content counts there. `regions` are those that `region_priorities` finds, if you have them already or others in
-    mind: (labels (1, H, W), {label: priority}). `weights`: the names of DEFAULTS.
+    `guide` is a map of what matters: a Guide, a file or array, or None for the default saliency. `k` is how many times more the
+    content counts there. `regions` are those that `region_priorities` finds, if they are known already or others are wanted:
+    (labels (1, H, W), {label: priority}).
+    """
+
+    guide: object = option(None, "Map of what matters: a picture, white is kept. Found in the photo if left out.")
+    k: float = option(20.0, "How many times more the content counts where the guide is white.")
+    regions: object = option(None, "Regions and priorities.", kind="python")
+
+
+def plan(content, styles, options: PreserveOptions) -> Run:
+    """Make a run ready. `weights`: the names of DEFAULTS.
 
     A guide that is the same everywhere singles nothing out: then this is "gatys", and a warning says so. With k = 0 and the
     weights inside, structure, semantic and edges 0 it is "gatys" too. Raises NstlabError.
     """
-    weight_factors(weights, DEFAULTS)  # before anything is loaded
-    made = scene(content, styles, system="preserve", weights=weights, **options)
+    weight_factors(options.weights, DEFAULTS)  # before anything is loaded
+    made = scene("preserve", content, styles, options)
     seen = look(content)
-    found = saliency(seen) if guide is None else load_map(guide, tuple(seen.shape[-2:]), "the guide")
-    made.settings |= {"k": k, "guide": None if guide is None else name(guide)}
+    found = saliency(seen) if options.guide is None else load_map(options.guide, tuple(seen.shape[-2:]), "the guide")
     made.notes += [f"guide: {found.method}", *([found.note] if found.note else [])]
     losses = {
-        "content": SaliencyContentLoss(made.photo, found.map, k, layers=made.settings["content_layers"]),
-        "style": made.painters.style_loss(),
+        "content": SaliencyContentLoss(made.content, found.map, options.k, layers=made.settings["content_layers"]),
+        "style": made.mix.style_loss(),
     }
     if found.uniform:
         warnings.warn(f"the guide ({found.method}) is the same everywhere: nothing is protected, as in gatys", stacklevel=3)
     else:
         losses |= _protection(made, found)
-        wanted = (weights or {}).get("semantic", 1) > 0
-        regions = (regions or region_priorities(seen, found)) if wanted else None
+        wanted = (options.weights or {}).get("semantic", 1) > 0
+        regions = (options.regions or region_priorities(seen, found)) if wanted else None
         if regions:
-            losses["semantic"] = SemanticLoss(made.photo, *regions, layers=("relu3_1",))
-    return made.run({**losses, "smoothness": SmoothnessLoss()}, DEFAULTS, weights)
+            losses["semantic"] = SemanticLoss(made.content, *regions, layers=("relu3_1",))
+    return made.run({**losses, "smoothness": SmoothnessLoss()}, DEFAULTS, options.weights)
 
 
 def look(content) -> torch.Tensor:
@@ -73,9 +83,9 @@ def look(content) -> torch.Tensor:
 def _protection(made, guide: Guide) -> dict:
     """What keeps and paints the inside of the guide, and the outlines everywhere."""
     return {
-        "inside": made.painters.loss_inside(guide.map, INSIDE_LAYERS),
-        "structure": StructureLoss(made.photo, guide.map),
-        "edges": OutlineLoss(made.photo),
+        "inside": made.mix.loss_inside(guide.map, INSIDE_LAYERS),
+        "structure": StructureLoss(made.content, guide.map),
+        "edges": OutlineLoss(made.content),
     }
 
 
@@ -86,3 +96,14 @@ def region_priorities(photo: torch.Tensor, guide: Guide) -> tuple[torch.Tensor, 
     means = {int(label): marked[(labels == label)[:, None]].mean().item() for label in labels.unique()}
     chosen = {label: mean for label, mean in means.items() if mean >= PROTECTED}
     return (labels, chosen) if chosen else None
+
+
+SYSTEM = System(
+    name="preserve",
+    paper="after the proposal of the survey Enhancing Neural Style Transfer for Multi-Style and Semantic Preservation",
+    idea="inside what matters keep the structure, and ask for the painting's statistics there too",
+    cost="that of gatys and about a fifth more",
+    label="keep what matters, and paint it too",
+    options=PreserveOptions,
+    plan=plan,
+)

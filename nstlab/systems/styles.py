@@ -15,7 +15,7 @@ from nstlab.losses.style import MIXES, StyleLoss
 
 
 @dataclass(frozen=True)
-class Painters:
+class StyleMix:
     """The paintings of a run and how they share the picture: `blend` adds up to 1; `masks` are maps (1, 1, H, W) or None."""
 
     paintings: list[torch.Tensor]
@@ -33,7 +33,7 @@ class Painters:
         return StyleLoss(self.paintings, self.layers, scale=self.scale, blend=self.blend, mix=self.mix)
 
     def loss_inside(self, guide: torch.Tensor, layers) -> Loss:
-        """The style inside a map (1, 1, H, W), by the same painters."""
+        """The style inside a map (1, 1, H, W), from the same paintings."""
         maps = [guide] * len(self.paintings)
         if self.masks:
             maps = [images.resize(guide, tuple(mask.shape[-2:])) * mask for mask in self.masks]
@@ -42,8 +42,8 @@ class Painters:
         return RegionStyleLoss(regions, layers=layers, weights=weights, scale=self.scale)
 
 
-def painters(paintings, layers, scale, blend, mix, masks, feather, size) -> Painters:
-    """Painters with everything checked.
+def style_mix(paintings, layers, scale, blend, mix, masks, feather, size) -> StyleMix:
+    """A StyleMix with everything checked.
 
     `blend`: a number for each painting, in proportion; what does not add up to 1 is scaled, and a warning says so. `masks`: a
     map for each painting, or for all but the last, which then has the rest; their borders are blurred by `feather` of the
@@ -53,12 +53,12 @@ def painters(paintings, layers, scale, blend, mix, masks, feather, size) -> Pain
     if masks:
         if blend:
             raise SettingError("masks give every painting its place and a blend mixes them everywhere: give one of the two")
-        return Painters(paintings, tuple(layers), scale, masks=_places(masks, len(paintings), feather, size))
+        return StyleMix(paintings, tuple(layers), scale, masks=_places(masks, len(paintings), feather, size))
     parts = tuple(shares(range(len(paintings)), blend).values())
     if blend and abs(sum(blend) - 1) > 1e-6:
         said = ", ".join(f"{part:.2g}" for part in parts)
         warnings.warn(f"the blend adds up to {sum(blend):g}, not 1: taken as {said}", stacklevel=2)
-    return Painters(paintings, tuple(layers), scale, parts, mix)
+    return StyleMix(paintings, tuple(layers), scale, parts, mix)
 
 
 def _places(masks, count, feather, size) -> list[torch.Tensor]:

@@ -8,8 +8,8 @@ import torch
 from nstlab.data import Coco, Files, Folder, Samples, open_pictures
 from nstlab.errors import SettingError, choose
 from nstlab.guidance.saliency import saliency
-from nstlab.systems import TRAINED
-from nstlab.systems.pixel import name
+from nstlab.options import plain
+from nstlab.systems import registry
 from nstlab.training import checkpoints
 from nstlab.training.distributed import own_device
 from nstlab.training.loop import Training
@@ -32,10 +32,10 @@ def training(
     checkpoint of the same system and styles: its averaged weights are the first ones, and may lie in fewer residual blocks.
     `options` are those of Training. Raises NstlabError.
     """
-    method = TRAINED[choose("trainable system", system, TRAINED)]
+    method = registry.load(choose("trainable system", system, registry.trainable()))
     photos = Coco(content, annotations) if annotations else open_pictures(content, "photo")
-    paintings, note = _paintings(system, style, method.STYLES)
-    critics = (open_pictures(real, "painting") if real else paintings) if system == "multiscale_gan" else None
+    paintings, note = _paintings(system, style, method.most_styles)
+    critics = (open_pictures(real, "painting") if real else paintings) if method.critic else None
     pictures = [paintings.load(number) for number in range(len(paintings))]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -45,7 +45,7 @@ def training(
         )  # fmt: skip
     before = {} if begin is None else {"begin": str(begin), "before": _begin(learned, begin)}
     find = guides if callable(guides) else {"saliency": _saliency, "none": None}[choose("guides", guides, GUIDES)]
-    source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": name(encoder)}
+    source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": plain(encoder)}
     source = {key: value and str(value) for key, value in source.items()} | before
     source["guides"] = guides.__qualname__ if callable(guides) else guides
     made = Training(learned, photos, critics, seed=seed, guides=find, folder=folder, device=device, source=source, **options)

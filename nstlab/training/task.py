@@ -1,9 +1,13 @@
 """What a training trains: networks, optimisers, and what one step does."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+
+from nstlab.encoders import load_encoder
+from nstlab.errors import SettingError, check_weight
 
 if TYPE_CHECKING:
     from nstlab.training.loop import Training
@@ -33,3 +37,26 @@ class Task:
         """Make step `index` with these (photos, paintings or None), as many as add up to it; fill `views` and return the
         losses by name, "total" among them."""
         raise NotImplementedError
+
+
+def open_encoder(encoder, device) -> torch.nn.Module:
+    """The encoder of that name on the device, or the encoder itself."""
+    return load_encoder(encoder, device=device) if isinstance(encoder, (str, Path)) else encoder
+
+
+def check_rate(rate) -> float:
+    """A learning rate: over 0, at most 1."""
+    if not 0 < check_weight("learning rate", rate) <= 1:
+        raise SettingError(f"learning rate {rate}: give a number over 0, at most 1, such as 0.001")
+    return float(rate)
+
+
+def to_device(batch, device):
+    """Images and guides of a batch on a device."""
+    return batch.images.to(device), None if batch.guides is None else batch.guides.to(device)
+
+
+def add(sums: dict, terms: dict, parts: int) -> None:
+    """Add a part of each term to the sums."""
+    for key, value in terms.items():
+        sums[key] = sums.get(key, 0.0) + value.detach() / parts

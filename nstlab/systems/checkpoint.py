@@ -1,0 +1,50 @@
+"""Checkpoints of trained systems: what it takes to build a network again, and the small file that painting needs."""
+
+import inspect
+from pathlib import Path
+
+import torch
+
+from nstlab.errors import SettingError, WeightsError, choose
+from nstlab.networks import MultiscaleNet, StyleNet
+from nstlab.training import checkpoints
+
+BUILDERS = {"StyleNet": StyleNet, "MultiscaleNet": MultiscaleNet}
+PATHS = ("content", "style", "real", "annotations", "begin", "encoder")  # settings of a training that may name files
+
+
+def describe(builder: str, styles: list[str], options: dict) -> dict:
+    """What it takes to build a network again: its builder, its styles and all its options, defaults too, as they may change."""
+    signature = inspect.signature(BUILDERS[builder])
+    for option in options:
+        choose("network option", option, list(signature.parameters)[1:])
+    call = signature.bind(len(styles), **options)
+    call.apply_defaults()
+    return {"builder": builder, **call.arguments, "styles": list(styles)}
+
+
+def build(described: dict, source) -> torch.nn.Module:
+    """The network, with fresh weights, that `describe` described; `source` is the file it comes from. Raises WeightsError."""
+    described = dict(described)
+    try:
+        builder, styles = BUILDERS[described.pop("builder")], described.pop("styles")
+        return builder(len(styles), **described)
+    except (KeyError, TypeError, SettingError) as error:
+        raise WeightsError(f"{source} is of a network that cannot be built here ({error}): train it anew") from None
+
+
+def slim(checkpoint, out) -> Path:
+    """Write what painting needs of a training's checkpoint: the averaged weights in half precision. Raises WeightsError.
+
+    Settings that name files and folders stay behind: they mean nothing elsewhere.
+    """
+    tensors, info = checkpoints.read(checkpoint)
+    kept = {
+        key: value.half() if value.is_floating_point() else value
+        for key, value in tensors.items()
+        if key.startswith("average.")
+    }
+    checkpoints.fill(build(info["network"], checkpoint), checkpoints.part(kept, "average"), checkpoint)
+    info = {key: info[key] for key in ("system", "network", "settings", "step", "weights") if key in info}
+    info["settings"] = {key: value for key, value in info.get("settings", {}).items() if key not in PATHS}
+    return checkpoints.write(out, kept, info)
