@@ -18,13 +18,13 @@ from nstlab.errors import DivergedError, SettingError, WeightsError, check_count
 from nstlab.step import Step
 from nstlab.training import checkpoints
 from nstlab.training.distributed import mean, parts, start
-from nstlab.training.log import Journal
+from nstlab.training.log import Log
 from nstlab.training.task import Task
 
 ADVICE = "try a smaller learning rate or smaller weights; the last good weights are kept"
 FREE = ("steps", "save_every", "coarse")  # what may differ between a training and its continuation
 CLIP = 10.0  # longest gradient
-RISE = 50  # steps until the learning rates are at their height
+WARMUP_STEPS = 50  # steps until the learning rates are at their height
 
 
 class Training:
@@ -68,7 +68,7 @@ class Training:
         self.folder = None if folder is None else Path(folder).expanduser()
         self._rates = {name: [group["lr"] for group in each.param_groups] for name, each in task.optimizers.items()}
         self._ready(resume)
-        self.journal = Journal(self.folder, self.done, tensorboard) if self.rank == 0 else None
+        self.log = Log(self.folder, self.done, tensorboard) if self.rank == 0 else None
 
     @property
     def device(self) -> torch.device:
@@ -77,7 +77,7 @@ class Training:
     @property
     def history(self) -> list[dict]:
         """One dict a step so far: index, scale, total, and the losses by name. Empty in all processes but the first."""
-        return self.journal.rows if self.journal else []
+        return self.log.rows if self.log else []
 
     @property
     def checkpoint(self) -> Path:
@@ -201,7 +201,7 @@ class Training:
             before = self._state()
             for name, optimizer in self.task.optimizers.items():
                 for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
-                    group["lr"] = rate * self._pace()
+                    group["lr"] = rate * self._lr_factor()
             photos, *paintings = [parts(next(stream), self.accumulate) for stream in streams]
             batches = list(zip(photos, *(paintings or [[None] * self.accumulate]), strict=True))
             try:
@@ -215,8 +215,8 @@ class Training:
             losses = dict(zip(found, values.tolist(), strict=True))
             total = losses.pop("total")
             step = Step(self.done, size, self.task.views["picture"], losses, total)
-            if self.journal:
-                self.journal.add({"index": step.index, "scale": size, "total": step.total, **losses})
+            if self.log:
+                self.log.add({"index": step.index, "scale": size, "total": step.total, **losses})
             if self.folder is not None and self.done % self.save_every == 0:
                 self.save()
             return step
@@ -227,14 +227,14 @@ class Training:
         Those at the beginning of this step led here, so they are not it, unless nothing came before them.
         """
         self._restore(*(self._good or before))
-        if self.journal:
-            self.journal.keep(self.done)
+        if self.log:
+            self.log.keep(self.done)
         if self._good and self.folder is not None:
             self.save()
 
-    def _pace(self) -> float:
+    def _lr_factor(self) -> float:
         """The factor of all learning rates at this step."""
-        rise = (self.done + 1) / min(RISE, max(1, self.steps // 10))
+        rise = (self.done + 1) / min(WARMUP_STEPS, max(1, self.steps // 10))
         fall = (self.steps - self.done) / max(1.0, 0.3 * self.steps)
         return min(1.0, rise, max(0.05, fall))
 
