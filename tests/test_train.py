@@ -227,7 +227,7 @@ def test_progressive_goes_on_within_its_first_half(tmp_path):
         ({"network": {"widths": (8, 8), "blocks": 1}}, r"begun with widths \[4, 8\], not \[8, 8\]"),
         ({"rate": 0.01}, "begun with rate 0.001, not 0.01"),
         ({"k": 2.0}, "begun with k 8.0, not 2.0"),
-        ({"content": PHOTOS}, "begun with content .*, not"),
+        ({"content": PHOTOS}, "begun with names .*, not"),
         ({"guides": "saliency"}, "begun with guides none, not saliency"),
         ({"progressive": True}, "begun with progressive False, not True"),
         ({"system": "johnson", "style": "starry-night"}, "begun with system conditional, not johnson"),

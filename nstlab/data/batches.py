@@ -9,7 +9,7 @@ import torch
 from nstlab.data.crops import Crop, Cropper, Store, take
 from nstlab.data.guides import Guides
 from nstlab.data.pictures import Pictures
-from nstlab.errors import ImageError, SettingError, check_count
+from nstlab.errors import ImageError, SettingError, check_count, check_seed
 
 MEMORY = 1_000_000_000  # bytes of decoded pictures that are kept, by all workers together; of guides a quarter of that
 
@@ -39,7 +39,8 @@ class Batches:
                  long_side: int | None = None):  # fmt: skip
         for name, value in (("size", size), ("batch", batch), ("ranks", ranks)):
             check_count(name, value)
-        for name, value in (("seed", seed), ("rank", rank), ("workers", workers)):
+        check_seed(seed)
+        for name, value in (("rank", rank), ("workers", workers)):
             check_count(name, value, 0)
         if len(pictures) < batch:
             raise SettingError(
