@@ -424,11 +424,11 @@ def test_decoded_pictures_are_kept_up_to_a_limit(monkeypatch):
     batches = Batches(pictures, 20, 7)
     for step in range(5):
         batches[step]
-    assert pictures.loads == 7 and batches._cutter.store.used == 7 * 3 * 40 * 60
+    assert pictures.loads == 7 and batches._cropper.store.used == 7 * 3 * 40 * 60
     monkeypatch.setattr("nstlab.data.batches.MEMORY", 20_000)
     less = Batches(Ramps(height=400, width=600), 20, 7)
     assert all(equal(less[step], batches[step]) for step in range(3))
-    assert less._cutter.store.used <= 20_000 and less.pictures.loads == 3 * 7 - 2 * 2
+    assert less._cropper.store.used <= 20_000 and less.pictures.loads == 3 * 7 - 2 * 2
 
 
 def test_a_store_makes_what_does_not_fit_anew():
