@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from nstlab.course.trees import publish as badges
+from nstlab.course import publish
 from nstlab.errors import SettingError
 from nstlab.experiments.results import HOSTED, source_hash
 
@@ -23,33 +23,33 @@ def hosted(notebook):
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_every_notebook_has_the_badges_of_the_repository(path):
-    repository, notebook = badges.address(ROOT / "pyproject.toml"), nbformat.read(path, 4)
+    repository, notebook = publish.address(ROOT / "pyproject.toml"), nbformat.read(path, 4)
     assert hosted(notebook) == notebook.cells[1:3], "behind the title. Run: python -m nstlab.course.publish"
     link, install = hosted(notebook)
-    assert link.source == badges.badges(repository, path.name) and install.source == badges.installation(repository)
+    assert link.source == publish.badges(repository, path.name) and install.source == publish.installation(repository)
     assert install.outputs == []
 
 
 def test_so_has_the_readme():
-    repository, text = badges.address(ROOT / "pyproject.toml"), (ROOT / "README.md").read_text(encoding="utf-8")
-    assert badges.LINE.findall(text) == [badges.badges(repository, badges.FIRST)]
+    repository, text = publish.address(ROOT / "pyproject.toml"), (ROOT / "README.md").read_text(encoding="utf-8")
+    assert publish.LINE.findall(text) == [publish.badges(repository, publish.FIRST)]
 
 
 def test_one_command_and_all_links_follow(tmp_path, monkeypatch, capsys):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "pyproject.toml").write_text(FORK)
-    (tmp_path / "README.md").write_text(f"# It\n\n{badges.badges('a/b', badges.FIRST)}\n\nText.\n")
+    (tmp_path / "README.md").write_text(f"# It\n\n{publish.badges('a/b', publish.FIRST)}\n\nText.\n")
     here = Path(shutil.copy(PATHS[0], tmp_path / "notebooks"))
     before = nbformat.read(here, 4)
     monkeypatch.chdir(tmp_path)
-    badges.main()
+    publish.main()
     after, once = nbformat.read(here, 4), here.read_bytes()
     assert capsys.readouterr().out == "all links lead to https://github.com/somebody/fork.of-it\n"
     assert set(re.findall(r"somebody/[\w.-]+", here.read_text(encoding="utf-8"))) == {"somebody/fork.of-it"}
-    old = badges.address(ROOT / "pyproject.toml")
+    old = publish.address(ROOT / "pyproject.toml")
     assert old not in here.read_text(encoding="utf-8") and "a/b" not in (tmp_path / "README.md").read_text()
     assert source_hash(after) == source_hash(before) and len(after.cells) == len(before.cells)
-    badges.main()
+    publish.main()
     assert here.read_bytes() == once
 
 
@@ -58,9 +58,9 @@ def test_a_bare_notebook_gets_them_and_counts_on(tmp_path):
     result = nbformat.v4.new_output("execute_result", {"text/plain": "1"}, execution_count=1)
     lesson = [nbformat.v4.new_markdown_cell("# 07"), nbformat.v4.new_code_cell("1", outputs=[result], execution_count=1)]
     nbformat.write(nbformat.v4.new_notebook(cells=lesson), path)
-    badges.write(path, "a/b")
+    publish.write(path, "a/b")
     made = nbformat.read(path, 4)
-    assert [cell.source for cell in made.cells] == ["# 07", badges.badges("a/b", path.name), badges.installation("a/b"), "1"]
+    assert [cell.source for cell in made.cells] == ["# 07", publish.badges("a/b", path.name), publish.installation("a/b"), "1"]
     assert made.cells[2].execution_count == 1 and made.cells[3].execution_count == 2
     assert made.cells[3].outputs[0].execution_count == 2 and [cell.id for cell in made.cells] == [
         "c000",
@@ -73,12 +73,12 @@ def test_a_bare_notebook_gets_them_and_counts_on(tmp_path):
 def test_the_installation_runs_on_colab_only(monkeypatch):
     called = []
     monkeypatch.setattr("subprocess.run", lambda command, check: called.append((command[1:], check)))
-    exec(badges.installation("a/b"), {})
+    exec(publish.installation("a/b"), {})
     assert not called
     colab = type(sys)("google.colab")
     colab.output = type("output", (), {"enable_custom_widget_manager": staticmethod(lambda: called.append("widgets"))})
     monkeypatch.setitem(sys.modules, "google.colab", colab)
-    exec(badges.installation("a/b"), {})
+    exec(publish.installation("a/b"), {})
     assert called == [(["-m", "pip", "install", "-q", "git+https://github.com/a/b"], True), "widgets"]
 
 
@@ -95,9 +95,9 @@ def test_the_installation_runs_on_colab_only(monkeypatch):
 def test_an_address_that_cannot_be_opened_is_refused(text, said, tmp_path):
     (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(SettingError, match=said):
-        badges.address(tmp_path / "pyproject.toml")
+        publish.address(tmp_path / "pyproject.toml")
     (tmp_path / "ok.toml").write_text('[project.urls]\nRepository = "https://github.com/a/b.git"')
-    assert badges.address(tmp_path / "ok.toml") == "a/b"
+    assert publish.address(tmp_path / "ok.toml") == "a/b"
 
 
 def test_binder_installs_this_repository():

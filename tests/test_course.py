@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from nstlab.course.trees import trees as course
+from nstlab.course import trees as course
 from nstlab.errors import SettingError
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
