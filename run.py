@@ -150,7 +150,7 @@ def test(arguments: list[str]) -> int:
 
 
 def side_by_side(commands: list[list], threads: int | None) -> int:
-    """Run commands in parallel, each with `threads` threads, and print their outputs. Returns the first exit status that is not 0."""
+    """Run commands in parallel, each with `threads` threads, and print their outputs. Returns the first failure."""
     if len(commands) == 1:
         return call(commands[0], threads=threads)
     with contextlib.ExitStack() as stack:
