@@ -10,7 +10,7 @@ from PIL import Image
 
 from nstlab import images
 from nstlab.cli import app as cli
-from nstlab.course.trees import figures
+from nstlab.course import figures
 from nstlab.errors import ImageError, SettingError
 from nstlab.experiments.recipe import command, recipe, stamped
 from nstlab.systems import plan
