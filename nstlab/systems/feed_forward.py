@@ -16,7 +16,7 @@ from nstlab.encoders import load_encoder
 from nstlab.errors import SettingError, WeightsError, check_count, check_weight, choose
 from nstlab.files import atomic_write
 from nstlab.losses.base import shares
-from nstlab.networks import Average, MultiscaleNet, StyleNet
+from nstlab.networks import Ema, MultiscaleNet, StyleNet
 from nstlab.step import Step
 from nstlab.systems.pixel import name
 from nstlab.systems.run import Result
@@ -228,7 +228,7 @@ class FeedForward(Task):
         self.generator = StyleNet(len(names), **(network or {}))
         self.networks = {"generator": self.generator}
         self.optimizers = {"generator": torch.optim.Adam(self.generator.parameters(), rate)}
-        self.average = Average(self.generator, decay)
+        self.average = Ema(self.generator, decay)
         self.kept = {"average": self.average}
         self.objective = PerceptualObjective(open_encoder(encoder, device), pictures, weights, **options)
         self.weights, self.views = self.objective.weights, {}
