@@ -65,20 +65,24 @@ class SaliencyTask(Task):
     def step(self, index: int, batches: list, training: Training) -> dict[str, torch.Tensor]:
         """One step: of every picture one view, drawn by the step's number; pictures of one size go through together."""
         head, sums = training.wrapped["head"], {}
-        torch.manual_seed(training.seed * 1_000_003 + index)  # of the dropout
+        drawn = training.draw(2 * len(SIZES) + self.data.crops, index)
+        parts = [self._chosen(photos.names, numbers) for (photos, _), numbers in zip(batches, drawn, strict=True)]
+        torch.manual_seed(training.seed * 1_000_003 + index)  # of the dropout; loading a network draws numbers too
         with training.update("head") as backward:
-            for (photos, _), drawn in zip(batches, training.draw(4 + self.data.crops, index), strict=True):
-                chosen = [self.data[self._number[name]][int(view)] for name, view in zip(photos.names, drawn, strict=True)]
+            for chosen in parts:
                 for group in _by_size(chosen):
                     share = len(group) / len(chosen)
                     found = losses(*_stacked(group, head, training.device))
                     found["total"] = found["outline"] + sum(self.weights[name] * found[name] for name in self.weights)
                     backward(share * found["total"])
                     for name, value in found.items():
-                        sums[name] = sums.get(name, 0) + share * value.detach() / len(batches)
-                self.views = {"picture": photos.images}
+                        sums[name] = sums.get(name, 0) + share * value.detach() / len(parts)
+        self.views = {"picture": batches[-1][0].images}
         self.average.update(self.networks["head"])
         return sums
+
+    def _chosen(self, names: list[str], drawn: torch.Tensor) -> list[View]:
+        return [self.data[self._number[name]][int(view)] for name, view in zip(names, drawn, strict=True)]
 
 
 def _by_size(views: list[View]) -> list[list[View]]:
