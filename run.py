@@ -1,12 +1,13 @@
 """One command for everything: `python run.py demo | test [--fast] | lab | studio | notebooks [NAME...] | figures [NAME...]
-| course --student DIR --teacher DIR`.
+| course --student DIR --teacher DIR | publish --repository URL | publish --remove`.
 
-Needs Python 3.11 or newer and nothing else: it makes `.venv`, installs into it once, and works in there.
+Needs only Python 3.11 or newer: the first command creates `.venv` and installs nstlab into it; all commands run in it.
 """
 
 import contextlib
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ WORKERS = min(4, os.cpu_count() or 1)  # that share the library tests
 
 def main(arguments: list[str]) -> int:
     commands = {"demo": demo, "test": test, "lab": lab, "studio": studio, "notebooks": notebooks, "figures": figures}
-    commands["course"] = course
+    commands |= {"course": course, "publish": publish}
     if not arguments or arguments[0] not in commands:
         print(f"{__doc__.strip()}", file=sys.stderr)
         return 2
@@ -36,8 +37,9 @@ def main(arguments: list[str]) -> int:
 
 
 def set_up() -> None:
-    """Make .venv and install nstlab under the constraints, unless that was done for these very files."""
-    wanted = "".join((ROOT / name).read_text() for name in ("pyproject.toml", "constraints.txt"))
+    """Create .venv and install nstlab under the constraints, unless that was done with the same dependencies."""
+    wanted = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("pyproject.toml", "constraints.txt"))
+    wanted = re.sub(r"\n\[project\.urls\]\n(.+\n)*", "", wanted)  # a new address needs no new installation
     wanted = hashlib.sha256(wanted.encode()).hexdigest()
     if PYTHON.exists() and STAMP.exists() and STAMP.read_text() == wanted:
         return
@@ -99,18 +101,23 @@ def studio(arguments: list[str]) -> int:
 
 
 def notebooks(arguments: list[str]) -> int:
-    """Execute the committed notebooks again and normalise them."""
+    """Re-execute the committed notebooks and normalise their outputs."""
     return call([PYTHON, "-m", "nstlab.course.build", *arguments])
 
 
 def figures(arguments: list[str]) -> int:
-    """Make the pictures in figures/ again, each by its notebook."""
+    """Make the pictures in figures/ again, each with its notebook."""
     return call([PYTHON, "-m", "nstlab.course.figures", *arguments])
 
 
 def course(arguments: list[str]) -> int:
-    """Build the course out of the notebooks: for students without solutions, for a teacher to mark with nbgrader."""
+    """Build the course from the notebooks: for students without solutions, for a teacher to mark with nbgrader."""
     return call([PYTHON, "-m", "nstlab.course.trees", ROOT / "notebooks", *arguments], cwd=Path.cwd())
+
+
+def publish(arguments: list[str]) -> int:
+    """Add links to the named repository (badges, installation on Colab, address in pyproject.toml), or remove them."""
+    return call([PYTHON, "-m", "nstlab.course.publish", *arguments])
 
 
 def test(arguments: list[str]) -> int:
@@ -143,7 +150,7 @@ def test(arguments: list[str]) -> int:
 
 
 def side_by_side(commands: list[list], threads: int | None) -> int:
-    """Run commands at once, each with so many threads; print what each said when it is done. The first exit status but 0."""
+    """Run commands in parallel, each with `threads` threads, and print their outputs. Returns the first failure."""
     if len(commands) == 1:
         return call(commands[0], threads=threads)
     with contextlib.ExitStack() as stack:
@@ -158,7 +165,7 @@ def side_by_side(commands: list[list], threads: int | None) -> int:
 
 def call(command: list, cwd: Path = ROOT, headless: bool = True, threads: int | None = None, output=None) -> int:
     environment = dict(os.environ, PATH=f"{PYTHON.parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if threads:  # each of several workers takes so many
+    if threads:  # for each of several workers
         environment["OMP_NUM_THREADS"] = str(threads)
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: see nstlab/__init__.py
     if headless:

@@ -1,44 +1,53 @@
-"""What was kept and what was painted, as numbers. None means anything alone: read preservation at matched style."""
+"""Metrics of what an output keeps of the content and of the style.
+
+None of them means much alone: compare preservation between outputs of equal style distance. Images are (1, 3, H, W) in
+[0, 1], maps (1, 1, H, W); everything is computed where the first image is.
+"""
 
 import torch
 import torch.nn.functional as F
 
 from nstlab.color import luminance
-from nstlab.filters import at_size, gradient
+from nstlab.errors import choose
+from nstlab.filters import at_size
 from nstlab.guidance.edges import canny
 from nstlab.losses.region import guided_gram
 from nstlab.losses.structure import ssim_map
 from nstlab.stats import covariance, gram, matrix_power, mean_std, single
 
 UNUSED_STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_2", "relu4_3")  # none of them is read by the default objective
+GMSD_C = 170 / 255**2  # the constant of Xue et al. (2014), for values in [0, 1]
 
 
 def ssim(a: torch.Tensor, b: torch.Tensor, guide: torch.Tensor | None = None) -> float:
-    """Structural similarity of the luminance of two images; 1 is the same. With a map (1, 1, H, W) weighted by it."""
-    similarity = ssim_map(luminance(a), luminance(b))
+    """Mean structural similarity of the luminance of two images, 1 if they are equal; weighted by the map, if given."""
+    similarity = ssim_map(luminance(a), luminance(b.to(a.device)))
     return _average(similarity, guide)
 
 
 def gmsd(a: torch.Tensor, b: torch.Tensor, guide: torch.Tensor | None = None) -> float:
-    """Gradient magnitude similarity deviation (Xue et al. 2014) of two images: 0 is the same. Ignores colour.
+    """Gradient magnitude similarity deviation of the luminance of two images (Xue et al. 2014): 0 if they are equal.
 
-    On luminance at half size, by Prewitt-like gradients; with a map, deviation about the mean inside it.
+    As in the paper: at half size, with Prewitt's filters divided by 3 and zeros beyond the border. With a map, the deviation
+    from the mean inside it.
     """
-    strengths = []
-    for image in (a, b):
-        right, down = gradient(F.avg_pool2d(luminance(image), 2, ceil_mode=True))
-        strengths.append((right.square() + down.square()).sqrt())
-    c = 0.0026
-    similarity = (2 * strengths[0] * strengths[1] + c) / (strengths[0].square() + strengths[1].square() + c)
-    if guide is not None:
-        guide = at_size(guide, similarity.shape[-2:])
+    similarity = _gradient_similarity(luminance(a), luminance(b.to(a.device)))
+    guide = None if guide is None else at_size(guide, similarity.shape[-2:])
     mean = _average(similarity, guide)
     return _average((similarity - mean).square(), guide) ** 0.5
 
 
+def _gradient_similarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Similarity (1, 1, H/2, W/2) of the gradient magnitudes of two maps, from 0 to 1."""
+    down = torch.tensor([[1.0, 1, 1], [0, 0, 0], [-1, -1, -1]], dtype=a.dtype, device=a.device) / 3
+    kernels = torch.stack([down.T, down])[:, None]
+    x, y = (F.conv2d(F.avg_pool2d(m, 2, ceil_mode=True), kernels, padding=1).square().sum(1, keepdim=True) for m in (a, b))
+    return (2 * (x * y).sqrt() + GMSD_C) / (x + y + GMSD_C)
+
+
 def edge_f1(image: torch.Tensor, content: torch.Tensor, tolerance: float = 0.0075, threshold: float = 0.5) -> float:
-    """F1 of the edges of `image` against those of `content`, matched within `tolerance` of the diagonal (by dilation)."""
-    found, wanted = (canny(x) > threshold for x in (image, content))
+    """F1 score of the edges of `image` against those of `content`, matched within `tolerance` times the diagonal."""
+    found, wanted = (canny(x) > threshold for x in (image, content.to(image.device)))
     radius = max(1, round(tolerance * (image.shape[-1] ** 2 + image.shape[-2] ** 2) ** 0.5))
     if not bool(found.any()) or not bool(wanted.any()):
         return float(bool(found.any()) == bool(wanted.any()))
@@ -50,17 +59,20 @@ def edge_f1(image: torch.Tensor, content: torch.Tensor, tolerance: float = 0.007
 
 @torch.no_grad()
 def style_distance(encoder, image, style, layers=UNUSED_STYLE_LAYERS, statistic: str = "gram", guide=None) -> float:
-    """Distance of an image's statistics from a painting's, mean over `layers`; with a map, of the region's statistics.
+    """Mean over `layers` of the distance between an image's feature statistics and a painting's.
 
-    "gram": squared Gram distance over the painting's Gram energy; "mean_std": squared differences of channel mean and
-    deviation; "frechet": Frechet distance of the places' features, over the channels (single-image, encoder-swapped).
+    `statistic` is "gram" (mean squared difference of the Gram matrices over the mean square of the painting's; with a map,
+    the image's Gram matrix is that of the region), "mean_std" (mean squared differences of the channels' means and of their
+    standard deviations) or "frechet" (Frechet distance of normal distributions fitted to the features of all places, over
+    the number of channels). Raises SettingError for another statistic.
     """
+    choose("statistic", statistic, ("gram", "mean_std", "frechet"))
     ours, theirs = encoder(image, layers), encoder(style, layers)
     total = 0.0
     for layer in layers:
         a, b = single(ours[layer]), single(theirs[layer])
         if statistic == "gram":
-            region = gram(a) if guide is None else guided_gram(a, at_size(guide, a.shape[-2:]))
+            region = gram(a) if guide is None else guided_gram(a, at_size(guide.to(a.device), a.shape[-2:]))
             total += (F.mse_loss(region, gram(b)) / gram(b).square().mean().clamp_min(1e-12)).item()
         elif statistic == "mean_std":
             total += sum(F.mse_loss(x, y).item() for x, y in zip(mean_std(a), mean_std(b)))
@@ -70,7 +82,7 @@ def style_distance(encoder, image, style, layers=UNUSED_STYLE_LAYERS, statistic:
 
 
 def _frechet(a, b) -> float:
-    (mean_a, cov_a), (mean_b, cov_b) = covariance(a.double()), covariance(b.double())
+    (mean_a, cov_a), (mean_b, cov_b) = covariance(_double(a)), covariance(_double(b))
     root = matrix_power(cov_a, 0.5)
     cross = matrix_power(root @ cov_b @ root, 0.5)
     trace = (cov_a + cov_b - 2 * cross).diagonal(dim1=1, dim2=2).sum()
@@ -79,7 +91,7 @@ def _frechet(a, b) -> float:
 
 @torch.no_grad()
 def feature_distance(encoder, image, content, layers=("relu3_1", "relu4_2"), guide=None) -> dict[str, float]:
-    """Mean squared feature difference of two images at each of `layers`; with a map, inside the region it marks."""
+    """{layer: mean squared feature difference of two images}; with a map, weighted by it."""
     ours, theirs = encoder(image, layers), encoder(content, layers)
     found = {}
     for layer in layers:
@@ -89,9 +101,9 @@ def feature_distance(encoder, image, content, layers=("relu3_1", "relu4_2"), gui
 
 
 def color_distance(a: torch.Tensor, b: torch.Tensor, bins: int = 8) -> float:
-    """Chi-square distance of the joint RGB histograms of two images: 0 the same, 1 nothing in common."""
+    """Chi-square distance of the joint RGB histograms of two images: 0 if equal, 1 if they have no colour in common."""
     histograms = []
-    for image in (a, b):
+    for image in (a, b.to(a.device)):
         codes = (image.clamp(0, 1) * bins).long().clamp_max(bins - 1)
         joint = (codes[:, 0] * bins + codes[:, 1]) * bins + codes[:, 2]
         counts = torch.bincount(joint.flatten(), minlength=bins**3).float()
@@ -101,15 +113,23 @@ def color_distance(a: torch.Tensor, b: torch.Tensor, bins: int = 8) -> float:
 
 
 def depth_error(found: torch.Tensor, truth: torch.Tensor) -> float:
-    """RMSE of a depth map after the best scale (not below 0) and shift, over the truth's deviation.
+    """RMSE of a depth map after the best scale (at least 0) and shift, over the standard deviation of the truth.
 
-    0 for maps that differ by those alone; 1 is no better than flat, as a reversed map is.
+    0 for maps that differ by a scale and a shift only; 1 for a flat map and for a reversed one.
     """
-    x, y = (m.flatten().double() for m in (found, truth))
+    x, y = (_double(m.flatten()) for m in (found, truth.to(found.device)))
     x, y = x - x.mean(), y - y.mean()
     scale = ((x * y).sum() / x.square().sum().clamp_min(1e-12)).clamp_min(0)
     return ((scale * x - y).square().mean().sqrt() / y.square().mean().sqrt().clamp_min(1e-12)).item()
 
 
+def _double(x: torch.Tensor) -> torch.Tensor:
+    """The tensor in float64; on the CPU if it is on MPS, which has no float64."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
+
+
 def _average(values: torch.Tensor, guide: torch.Tensor | None) -> float:
-    return values.mean().item() if guide is None else ((values * guide).sum() / guide.sum().clamp_min(1e-9)).item()
+    if guide is None:
+        return values.mean().item()
+    guide = guide.to(values.device)
+    return ((values * guide).sum() / guide.sum().clamp_min(1e-9)).item()

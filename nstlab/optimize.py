@@ -1,4 +1,4 @@
-"""THE loop over pixels: an iterator of steps, by projected L-BFGS or by Adam, at one size or from coarse to fine."""
+"""Optimisation of pixels as an iterator of steps, by projected L-BFGS or by Adam, at one size or from coarse to fine."""
 
 import math
 from collections import deque
@@ -8,38 +8,38 @@ import torch
 import torch.nn.functional as F
 
 from nstlab import images
-from nstlab.devices import free_memory
+from nstlab.devices import keep_memory
 from nstlab.errors import DivergedError, SettingError, check_count, choose
 from nstlab.step import Step
 
 OPTIMIZERS = ("lbfgs", "adam")
 MEMORY = 10  # pairs of differences that L-BFGS remembers
+FIRST_CHANGE = 0.02  # mean change of a pixel in the first trial of a search without curvature
 ADVICE = "try a smaller step size, smaller weights, or precision fp32"
 
 
 def optimize(objective, start, steps: int = 100, *, optimizer="lbfgs", schedule=None, lr=None, bounded=True) -> Iterator[Step]:
-    """Change the pixels of `start` (1, 3, H, W) so that the objective falls; yield a Step after each change, and before.
+    """Lower the objective by changing the pixels of `start` (1, 3, H, W); yield a Step for the start and after each change.
 
     `schedule` is [(long side or (H, W), steps), ...] from coarse to fine (see pyramid.schedule) and replaces `steps`;
-    without it the size stays that of `start`. What a scale has changed is enlarged and added to the start at the next size, so
-    a start that is larger than the first scale keeps its fine details for the later ones.
+    without it the size stays that of `start`. The changes made at one scale are enlarged and added to the start at the next
+    size, so a start that is larger than the first scale keeps its fine details for the later ones.
 
     `optimizer` is "lbfgs" (every step lowers the loss, or the scale ends) or "adam" (step size `lr`, 0.02). `bounded` keeps
-    every pixel in [0, 1] all the time, so the picture that is judged is the one that is saved; unbounded is there to show
-    what clipping at the end costs.
+    every pixel in [0, 1] throughout, so that the optimised picture is the one that is saved; an unbounded run shows what
+    clipping at the end costs.
 
-    To pause, do not ask for the next step; to stop, close the iterator. The objective's weights may change in between.
-    Raises DivergedError, which holds the last good picture, if the loss is not a number.
+    To pause, do not ask for the next step; to stop, close the iterator. The objective's weights may change between steps.
+    Raises DivergedError, which holds the last good picture, if the loss is not a number: at the start, at any step of Adam, or
+    at every trial of an L-BFGS search. Raises SettingError for an unknown optimizer, or a step size or count out of range.
     """
     choose("optimizer", optimizer, OPTIMIZERS)
     if lr is not None and not lr > 0:
         raise SettingError(f"step size {lr}: give a number over 0")
     start = images.check(start).to(objective.encoder.device)
     schedule = schedule or [(max(start.shape[-2:]), check_count("steps", steps, least=0))]
-    try:
+    with keep_memory():
         yield from _scales(objective, start, schedule, _lbfgs if optimizer == "lbfgs" else _adam, lr or 0.02, bounded)
-    finally:
-        free_memory()
 
 
 def _scales(objective, start, schedule, method, lr, bounded) -> Iterator[Step]:
@@ -61,30 +61,42 @@ def _scales(objective, start, schedule, method, lr, bounded) -> Iterator[Step]:
 
 
 def _enlarged(image: torch.Tensor, start: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """The start at `size` (H, W), and what `image` differs from it at a smaller size."""
+    """The start at `size` (H, W) plus the enlarged difference of `image` from the start at the image's smaller size."""
     change = image - images.resize(start, tuple(image.shape[-2:]))
     return images.resize(start, size) + F.interpolate(change, size, mode="bicubic", antialias=True, align_corners=False)
 
 
 class _Evaluation:
-    """The objective and its gradient at a picture, with the guard against a loss that is not a number."""
+    """The objective and its gradient at a picture, with a guard against results that are not finite."""
 
     def __init__(self, objective, step: int):
-        self.objective, self.step, self.good = objective, step, None
+        self.objective, self.step = objective, step
+        self.good = None  # the last picture taken
+        self.finite = True  # whether the last evaluation gave finite numbers
 
     def weights(self) -> tuple:
         return tuple(self.objective.weights.values())
 
-    def __call__(self, image: torch.Tensor):
+    def attempt(self, image: torch.Tensor):
+        """(total, {name: loss}, gradient) at an image, or None if the total or the gradient is not finite."""
         variable = image.detach().requires_grad_()
         total, terms = self.objective(variable)
         (gradient,) = torch.autograd.grad(total, variable, allow_unused=True) if total.requires_grad else (None,)
         gradient = torch.zeros_like(image) if gradient is None else gradient.contiguous()
         value = total.item()
-        if not math.isfinite(value) or not bool(gradient.isfinite().all()):
-            raise DivergedError(self.step, image if self.good is None else self.good, ADVICE)
+        self.finite = math.isfinite(value) and bool(gradient.isfinite().all())
+        return (value, {name: term.item() for name, term in terms.items()}, gradient) if self.finite else None
+
+    def __call__(self, image: torch.Tensor):
+        """As `attempt`, but raises DivergedError with the last good picture instead of returning None."""
+        found = self.attempt(image)
+        if found is None:
+            raise self.diverged(image)
         self.good = image
-        return value, {name: term.item() for name, term in terms.items()}, gradient
+        return found
+
+    def diverged(self, image: torch.Tensor) -> DivergedError:
+        return DivergedError(self.step, image if self.good is None else self.good, ADVICE)
 
 
 def _adam(evaluate, image, steps, lr, bounded):
@@ -104,8 +116,10 @@ def _adam(evaluate, image, steps, lr, bounded):
 def _lbfgs(evaluate, image, steps, lr, bounded):
     """L-BFGS (Nocedal 1980) on the pixels that are free to move, projected into [0, 1], with backtracking.
 
-    A pixel at 0 or 1 whose gradient pushes outward is held. A trial is taken only if it lowers the loss, so the loss of the
-    pictures yielded never rises; when no trial does, the curvature is forgotten once, and then the scale is done.
+    A trial is taken only if it lowers the loss, so the loss of the pictures yielded never rises. A trial whose loss is not a
+    number is replaced by a shorter one. When no trial along the L-BFGS direction succeeds, the curvature pairs are dropped
+    and steepest descent is tried, down to the smallest step that changes a pixel; if that fails too, the scale is done.
+    Raises DivergedError if even the shortest trial gives no number.
     """
     pairs: deque = deque(maxlen=MEMORY)
     weights = evaluate.weights()
@@ -115,50 +129,75 @@ def _lbfgs(evaluate, image, steps, lr, bounded):
         if evaluate.weights() != weights:  # another objective from here on
             weights, pairs = evaluate.weights(), deque(maxlen=MEMORY)
             total, losses, gradient = evaluate(image)
-        found = _search(evaluate, image, total, gradient, pairs, bounded)
-        if found is None and pairs:
-            pairs.clear()
-            found = _search(evaluate, image, total, gradient, pairs, bounded)
+        found = _quasi_newton(evaluate, image, total, gradient, pairs, bounded)
         if found is None:
-            if evaluate.weights() != weights:  # they changed within the search: its totals do not compare
+            pairs.clear()
+            found = _steepest(evaluate, image, total, gradient, bounded)
+        if found is None:
+            if evaluate.weights() != weights:  # they changed during the search: its totals do not compare
                 continue
+            if not evaluate.finite:
+                raise evaluate.diverged(image)
             return
         new_image, total, losses, new_gradient = found
-        moved, bent = new_image - image, new_gradient - gradient
-        if _dot(moved, bent) > 1e-8 * moved.norm() * bent.norm():
-            pairs.append((moved, bent))
-        image, gradient = new_image, new_gradient
+        s, y = new_image - image, new_gradient - gradient
+        if _dot(s, y) > 1e-8 * s.norm() * y.norm():
+            pairs.append((s, y))
+        image, gradient, evaluate.good = new_image, new_gradient, new_image
         yield image, total, losses
 
 
-def _search(evaluate, image, total, gradient, pairs, bounded):
-    """The first of up to 8 ever shorter trials along the L-BFGS direction that lowers the loss enough, or None."""
-    free = ~(((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0))) if bounded else torch.ones_like(image)
-    steepest = gradient * free
-    direction = -_two_loop(steepest, pairs) * free
-    if _dot(direction, gradient) >= 0:
-        direction = -steepest
-    largest = direction.abs().mean().item()
-    if largest == 0:
+def _free(image, gradient, bounded) -> torch.Tensor:
+    """Mask of the pixels that may move: not those at 0 or 1 whose gradient pushes outward."""
+    if not bounded:
+        return torch.ones_like(image)
+    return ~(((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0)))
+
+
+def _quasi_newton(evaluate, image, total, gradient, pairs, bounded):
+    """The result of a backtracking search with 8 trials along the L-BFGS direction, or None."""
+    free = _free(image, gradient, bounded)
+    direction = -_two_loop(gradient * free, pairs) * free
+    if not _dot(direction, gradient) < 0:  # uphill, or not a number
         return None
-    length = 1.0 if pairs else 0.02 / largest  # without curvature, move pixels by 0.02 on average
-    for _ in range(8):
+    mean = direction.abs().mean().item()
+    length = 1.0 if pairs else FIRST_CHANGE / max(mean, 1e-30)
+    return _search(evaluate, image, total, gradient, direction, [length * 0.4**n for n in range(8)], bounded, 1e-4)
+
+
+def _steepest(evaluate, image, total, gradient, bounded):
+    """The first step of steepest descent that lowers the loss at all, down to steps that no longer change a pixel, or None."""
+    direction = -gradient * _free(image, gradient, bounded)
+    mean = direction.abs().mean().item()
+    if mean == 0:
+        return None
+    lengths = [FIRST_CHANGE / mean * 0.2**n for n in range(20)]
+    return _search(evaluate, image, total, gradient, direction, lengths, bounded, 0.0)
+
+
+def _search(evaluate, image, total, gradient, direction, lengths, bounded, enough):
+    """(image, total, losses, gradient) of the first trial image + length * direction that lowers the loss enough, or None.
+
+    `enough` is the share of the decrease that the gradient predicts (Armijo 1966); 0 accepts any decrease.
+    """
+    for length in lengths:
         trial = image + length * direction
         if bounded:
             trial = trial.clamp(0, 1)
-        value, losses, new_gradient = evaluate(trial)
-        if value < total + 1e-4 * min(0.0, _dot(gradient, trial - image).item()):
-            return trial, value, losses, new_gradient
-        length *= 0.4
+        if torch.equal(trial, image):  # shorter than the numbers can tell
+            return None
+        found = evaluate.attempt(trial)
+        if found and found[0] < total + enough * min(0.0, _dot(gradient, trial - image).item()):
+            return trial, *found
     return None
 
 
 def _spread(gradient):
     """The gradient plus its averages over blocks of 2, 4, 8 and 16 pixels.
 
-    As first guess of the inverse Hessian it lets large areas change colour together, which single pixels are slow to do;
-    it saves about a third of the steps. Optimising the coefficients of a Laplacian pyramid comes to another such guess: it
-    did better on one pair of pictures and worse on the next.
+    As initial guess of the inverse Hessian it lets large areas change colour together, which is slow pixel by pixel; it
+    saves about a third of the steps. Optimising the coefficients of a Laplacian pyramid amounts to a similar guess: it was
+    better on one pair of pictures and worse on another.
     """
     result = gradient
     for block in (2, 4, 8, 16):
@@ -168,19 +207,22 @@ def _spread(gradient):
 
 
 def _two_loop(gradient, pairs):
-    """The inverse Hessian that the pairs imply, times the gradient (the two-loop recursion), starting from `_spread`."""
+    """The product of L-BFGS's inverse Hessian and the gradient (two-loop recursion), with `_spread` as initial guess.
+
+    `pairs` are (s, y) as in Nocedal (1980): s the change of the image, y the change of the gradient.
+    """
     result, steps = gradient.clone(), []
-    for moved, bent in reversed(pairs):
-        rho = 1 / _dot(moved, bent)
-        alpha = rho * _dot(moved, result)
-        result = result - alpha * bent
-        steps.append((moved, bent, rho, alpha))
+    for s, y in reversed(pairs):
+        rho = 1 / _dot(s, y)
+        alpha = rho * _dot(s, result)
+        result = result - alpha * y
+        steps.append((s, y, rho, alpha))
     result = _spread(result)
     if pairs:
-        moved, bent = pairs[-1]
-        result = result * (_dot(moved, bent) / _dot(bent, _spread(bent)))
-    for moved, bent, rho, alpha in reversed(steps):
-        result = result + (alpha - rho * _dot(bent, result)) * moved
+        s, y = pairs[-1]
+        result = result * (_dot(s, y) / _dot(y, _spread(y)))
+    for s, y, rho, alpha in reversed(steps):
+        result = result + (alpha - rho * _dot(y, result)) * s
     return result
 
 

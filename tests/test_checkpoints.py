@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nstlab.errors import WeightsError
-from nstlab.networks import Average
+from nstlab.networks import Ema
 from nstlab.training import checkpoints
 
 INFO = {"system": "conditional", "network": {"builder": "StyleNet"}}
@@ -113,7 +113,7 @@ def test_networks_optimisers_and_averages_are_packed_and_unpacked(tmp_path):
     def made(seed):
         torch.manual_seed(seed)
         network = small()
-        return {"n": network}, {"n": torch.optim.Adam(network.parameters(), 0.1)}, {"average": Average(network)}
+        return {"n": network}, {"n": torch.optim.Adam(network.parameters(), 0.1)}, {"average": Ema(network)}
 
     def step(networks, optimizers, kept):
         optimizers["n"].zero_grad()

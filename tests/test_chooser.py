@@ -3,6 +3,7 @@
 import datetime
 import io
 import zlib
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from nstlab.panels.chooser import PictureChooser, read_upload
 from nstlab.panels.painter import MapPainter
 from nstlab.panels.triangle import StyleTriangle
 
+EPS = (Path(__file__).parent / "troublesome" / "logo.eps").read_bytes()
 SCRIPT = "<img src=x onerror=alert(1)>.png"
 
 
@@ -99,6 +101,7 @@ def test_what_is_wrong_is_said_and_nothing_changes(panel, heard):
     [
         (arrived(b"some text, not a picture"), "mine.png is not a picture in a format that can be read here"),
         (arrived(png(200, 200)[:80]), "mine.png is damaged or cut short"),
+        (arrived(EPS), "mine.png is not a picture in a format that can be read here"),  # Ghostscript would run it
         (arrived(b""), "mine.png is not a picture"),
         (arrived(b"", size=30_000_000), "mine.png has 30 MB, and at most 20 MB can be uploaded"),  # what the guard sends
         (arrived(bytes(20_000_001), size=5), "mine.png has 20 MB"),
@@ -120,7 +123,7 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch, width,
     body = changed[ihdr - 4 : ihdr + 13]
     changed = changed[: ihdr + 13] + zlib.crc32(body).to_bytes(4, "big") + changed[ihdr + 17 :]
     monkeypatch.setattr(images, "load", lambda *_: pytest.fail("decoded"))
-    with pytest.raises(ImageError, match="mine.png has more than 50 million pixels"):
+    with pytest.raises(ImageError, match=r"mine.png has (20000 x 10000, )?more than \d+ million pixels"):
         read_upload(arrived(changed))
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from nstlab import images, samples
 from nstlab.data import Batches, Coco, Folder, Pictures, Samples, WikiArt, open_pictures, stream_wikiart
-from nstlab.data.cuts import Cut, Store, draw, take, to_bytes
+from nstlab.data.crops import Crop, Store, draw, take, to_bytes
 from nstlab.data.guides import Guides
 from nstlab.data.wikiart import Work, work_of
 from nstlab.errors import ImageError, SettingError
@@ -73,6 +73,14 @@ def test_a_folder_is_every_picture_below_it(folder):
     assert pictures.load(1).shape == (1, 3, 44, 60) and pictures.guide(1) is None
     assert torch.equal(pictures.load(3), images.load(folder / "deep/er/c.PNG"))
     assert Folder(str(folder)).names == pictures.names
+
+
+def test_linked_folders_are_followed_but_not_in_circles(folder, tmp_path):
+    save(tmp_path / "elsewhere" / "g.png")
+    (folder / "deep" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (folder / "deep" / "back").symlink_to(folder, target_is_directory=True)
+    names = Folder(folder).names
+    assert "deep/linked/g.png" in names and len(names) == 7
 
 
 def test_samples():
@@ -209,6 +217,15 @@ def test_other_files_are_no_coco(text, message, tmp_path):
         Coco(tmp_path, file)
 
 
+@pytest.mark.parametrize("outline", [[[1, 2, 20, 20]], [["x"]], [SQUARE, [3, 4, 5]], {"counts": [1]}])
+def test_an_outline_that_cannot_be_read_is_left_out(outline, tmp_path):
+    pytest.importorskip("pycocotools")
+    outlines = [{"id": n, "image_id": 1, "category_id": 1, "segmentation": o} for n, o in enumerate([outline, [SQUARE]], 1)]
+    with pytest.warns(UserWarning, match="1 outlines in .*instances.json .* left out, in the pictures 000000000009.jpg"):
+        pictures = Coco(*coco_set(tmp_path, annotations=outlines))
+    assert pictures.guide(0).sum() == 100 and pictures.unreadable == ["000000000009.jpg"] and len(pictures.notes) == 1
+
+
 def test_more_of_coco_that_is_wrong(tmp_path, monkeypatch):
     pytest.importorskip("pycocotools")
     root, file = coco_set(tmp_path)
@@ -218,9 +235,6 @@ def test_more_of_coco_that_is_wrong(tmp_path, monkeypatch):
     ]:  # fmt: skip
         with pytest.raises(ImageError, match=message):
             Coco(pictures, annotations)
-    thing = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [["x"]]}
-    with pytest.raises(ImageError, match="an outline in 000000000009.jpg"):
-        Coco(*coco_set(tmp_path, annotations=[thing])).guide(0)
     for name in ("pycocotools", "pycocotools.coco"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(SettingError, match="pip install pycocotools"):
@@ -360,10 +374,10 @@ def test_ranks_share_the_batch(ranks, step, seed):
 )  # fmt: skip
 @settings(deadline=None)
 def test_crops_stay_in_the_picture(shape, size, key):
-    cut = draw(0, shape, size, key)
+    crop = draw(0, shape, size, key)
     short = min(shape)
-    assert 0 <= cut.top <= shape[0] - cut.side and 0 <= cut.left <= shape[1] - cut.side
-    assert min(short, max(size, round(0.6 * short))) <= cut.side <= short
+    assert 0 <= crop.top <= shape[0] - crop.side and 0 <= crop.left <= shape[1] - crop.side
+    assert min(short, max(size, round(0.6 * short))) <= crop.side <= short
 
 
 def test_every_item_of_a_batch_has_its_own_crop():
@@ -372,16 +386,16 @@ def test_every_item_of_a_batch_has_its_own_crop():
 
 
 def test_crops_vary_and_half_are_mirrored():
-    cuts = [draw(0, (100, 150), 10, (1, step)) for step in range(400)]
-    assert {cut.side for cut in cuts} == set(range(60, 101)) and 160 < sum(cut.mirrored for cut in cuts) < 240
-    assert min(cut.left for cut in cuts) < 5 and max(cut.left + cut.side for cut in cuts) > 145
+    crops = [draw(0, (100, 150), 10, (1, step)) for step in range(400)]
+    assert {crop.side for crop in crops} == set(range(60, 101)) and 160 < sum(crop.mirrored for crop in crops) < 240
+    assert min(crop.left for crop in crops) < 5 and max(crop.left + crop.side for crop in crops) > 145
 
 
 def test_take_by_hand():
     pixels = torch.arange(12, dtype=torch.uint8).view(1, 1, 3, 4) * 20
     wanted = torch.tensor([[[[20, 40], [100, 120]]]]) / 255
-    assert torch.allclose(take(pixels, Cut(0, (3, 4), 0, 1, 2, False), 2), wanted)
-    assert torch.allclose(take(pixels, Cut(0, (3, 4), 0, 1, 2, True), 2), wanted.flip(3))
+    assert torch.allclose(take(pixels, Crop(0, (3, 4), 0, 1, 2, False), 2), wanted)
+    assert torch.allclose(take(pixels, Crop(0, (3, 4), 0, 1, 2, True), 2), wanted.flip(3))
 
 
 @pytest.mark.parametrize("own", [True, False])
@@ -410,11 +424,11 @@ def test_decoded_pictures_are_kept_up_to_a_limit(monkeypatch):
     batches = Batches(pictures, 20, 7)
     for step in range(5):
         batches[step]
-    assert pictures.loads == 7 and batches._cutter.store.used == 7 * 3 * 40 * 60
+    assert pictures.loads == 7 and batches._cropper.store.used == 7 * 3 * 40 * 60
     monkeypatch.setattr("nstlab.data.batches.MEMORY", 20_000)
     less = Batches(Ramps(height=400, width=600), 20, 7)
     assert all(equal(less[step], batches[step]) for step in range(3))
-    assert less._cutter.store.used <= 20_000 and less.pictures.loads == 3 * 7 - 2 * 2
+    assert less._cropper.store.used <= 20_000 and less.pictures.loads == 3 * 7 - 2 * 2
 
 
 def test_a_store_makes_what_does_not_fit_anew():

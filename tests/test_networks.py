@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from nstlab import pyramid
 from nstlab.color import luminance
 from nstlab.errors import ImageError, SettingError
-from nstlab.networks import Average, MultiscaleDiscriminator, MultiscaleNet, PatchDiscriminator, StyleNet, new_style
+from nstlab.networks import Ema, MultiscaleDiscriminator, MultiscaleNet, PatchDiscriminator, StyleNet, new_style
 from nstlab.networks.discriminator import halve, receptive_field, smallest_side
 from nstlab.networks.generator import Norm, Upsample, style_parameters
 
@@ -283,9 +283,9 @@ def test_bad_critics():
         MultiscaleDiscriminator(0)
 
 
-def test_average_by_hand():
+def test_ema_by_hand():
     module = torch.nn.BatchNorm1d(1)
-    average = Average(module, decay=0.3)
+    average = Ema(module, decay=0.3)
     expected = 1.0
     for step, value in enumerate([3.0, 5.0, -1.0, 2.0], 1):
         with torch.no_grad():
@@ -299,12 +299,12 @@ def test_average_by_hand():
     assert module.weight.item() == 2 and not average.module.weight.requires_grad and not average.module.training
 
 
-def test_average_goes_on_where_it_stopped():
+def test_ema_goes_on_where_it_stopped():
     network = varied(StyleNet(**SMALL))
-    first = Average(network, 0.9)
+    first = Ema(network, 0.9)
     for _ in range(3):
         first.update(varied(network))
-    second = Average(StyleNet(**SMALL), 0.9)
+    second = Ema(StyleNet(**SMALL), 0.9)
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     varied(network)
     first.update(network)
@@ -313,7 +313,7 @@ def test_average_goes_on_where_it_stopped():
     assert second.steps == 4 and torch.equal(first.module(image), second.module(image))
     for decay in (1.0, -0.1):
         with pytest.raises(SettingError):
-            Average(network, decay)
+            Ema(network, decay)
 
 
 def test_a_new_style_alone_is_learned():

@@ -5,7 +5,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from nstlab.course.trees import build, checks
+from nstlab.course import build, checks
 from nstlab.errors import SettingError
 from nstlab.experiments import results
 

@@ -65,8 +65,8 @@ def test_it_is_never_taken_unasked():
     assert isinstance(load_encoder(), Encoder) and isinstance(load_encoder("pocket"), PocketEncoder)
     run = plan("cat", "great-wave", size=32, steps=1)
     assert isinstance(run.objective.encoder, Encoder) and not run.notes
-    with pytest.raises(SettingError, match="no choice of pooling"):
-        load_encoder("pocket", pooling="average")
+    with pytest.raises(SettingError, match="no choice of padding"):
+        load_encoder("pocket", padding="zeros")
 
 
 def test_a_training_step_brings_it_nearer_and_is_the_same_each_time(tmp_path):

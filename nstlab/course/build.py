@@ -35,8 +35,8 @@ def normalize(notebook):
         "nstlab": {"source_sha": source_hash(notebook)},
         **({"widgets": notebook.metadata["widgets"]} if "widgets" in notebook.metadata else {}),
     }
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"c{number:03d}"
+    number_cells(notebook)
+    for cell in notebook.cells:
         for key in ("execution", "papermill"):
             cell.metadata.pop(key, None)
         if "outputs" in cell:
@@ -47,6 +47,12 @@ def normalize(notebook):
                     if isinstance(holder.get(key), str):
                         holder[key] = TEMPORARY.sub("/tmp/ipykernel/", ADDRESS.sub("0x0", holder[key]))
     return _rename_widgets(notebook)
+
+
+def number_cells(notebook) -> None:
+    """Let the ids of the cells be c000, c001, ..."""
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"c{number:03d}"
 
 
 def _merge_streams(outputs):

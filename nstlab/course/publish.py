@@ -1,44 +1,58 @@
-"""Links that open a notebook on Colab and on Binder, for the address in pyproject.toml.
+"""Links to the repository that the course is published in: `python -m nstlab.course.publish --repository URL | --remove`.
 
-Each notebook has two cells tagged `hosted`: the badges, and, for Colab, the installation. They are no part of the lesson: the
-hash of its code leaves them out.
+Until a repository is named there are none. Naming one adds two cells with the tag `hosted` behind the title of every notebook:
+the badges, and, where Colab can open the repository, the installation on Colab. They are not part of the lesson, and the hash
+of its code leaves them out. README.md gets the badges of the first notebook, pyproject.toml the address.
 """
 
+import argparse
 import re
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import quote
 
+from nstlab.course.build import number_cells
 from nstlab.errors import NstlabError, SettingError
 from nstlab.experiments.results import HOSTED
 from nstlab.files import atomic_write
 
 BRANCH, FIRST = "main", "00_start_here.ipynb"
-HIDDEN = {"jupyter": {"source_hidden": True}}  # in JupyterLab a click on the dots shows it
-LINE = re.compile(r"^\[!\[Open in Colab\]\(.*$", re.M)
-GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
+COLAB_HOST = "github.com"  # Colab opens public repositories of no other host
+HIDDEN = {"jupyter": {"source_hidden": True}}  # collapsed in JupyterLab
+ADDRESS = re.compile(r"https://([a-zA-Z0-9][a-zA-Z0-9.-]*)/(\w[\w.-]*)/(\w[\w.-]*?)(?:\.git)?/?", re.ASCII)
+BADGES = re.compile(r"^\[!\[Open in .*\n\n", re.M)
+URLS, REPOSITORY = "[project.urls]\n", re.compile(r"^Repository = .*\n", re.M)
 
 
-def address(project="pyproject.toml") -> str:
-    """OWNER/NAME of the repository on GitHub: `Repository` under [project.urls]. Raises SettingError."""
-    try:
-        said = tomllib.loads(Path(project).read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
-    except (OSError, KeyError, ValueError) as error:
-        raise SettingError(f"{project} names no Repository under [project.urls] ({error}): write its address there") from None
-    found = GITHUB.fullmatch(said)
+def checked(url: str) -> str:
+    """`url` as https://HOST/OWNER/NAME, without .git or a final slash. Raises SettingError for anything else."""
+    found = ADDRESS.fullmatch(url)
     if not found:
-        raise SettingError(f"{project}: Colab and Binder open https://github.com/OWNER/NAME; Repository is {said}")
-    return found[1]
+        raise SettingError(f"{url} is not the address of a repository: give it as https://HOST/OWNER/NAME")
+    return "https://{}/{}/{}".format(*found.groups())
+
+
+def named(project="pyproject.toml") -> str | None:
+    """The repository that pyproject.toml names under [project.urls], or None. Raises SettingError if it is no address."""
+    urls = tomllib.loads(Path(project).read_text(encoding="utf-8"))["project"].get("urls", {})
+    return checked(urls["Repository"]) if "Repository" in urls else None
+
+
+def on_colab(repository: str) -> str | None:
+    """OWNER/NAME if Colab can open the repository, else None."""
+    host, owner, name = ADDRESS.fullmatch(repository).groups()
+    return f"{owner}/{name}" if host.lower() == COLAB_HOST else None
 
 
 def badges(repository: str, notebook: str) -> str:
-    """The line of markdown that opens notebooks/NOTEBOOK of OWNER/NAME on Colab and on Binder."""
-    colab = f"https://colab.research.google.com/github/{repository}/blob/{BRANCH}/notebooks/{notebook}"
-    binder = f"https://mybinder.org/v2/gh/{repository}/{BRANCH}?labpath=notebooks/{notebook}"
-    return (
-        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab}) "
-        f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({binder})"
-    )
+    """A line of Markdown whose badges open notebooks/NOTEBOOK of the repository on Binder, and on Colab where it can."""
+    place = f"https://mybinder.org/v2/git/{quote(repository, safe='')}/{BRANCH}?labpath=notebooks/{notebook}"
+    line = f"[![Open in Binder](https://mybinder.org/badge_logo.svg)]({place})"
+    if found := on_colab(repository):
+        place = f"https://colab.research.google.com/github/{found}/blob/{BRANCH}/notebooks/{notebook}"
+        line = f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({place}) {line}"
+    return line
 
 
 def installation(repository: str) -> str:
@@ -46,50 +60,100 @@ def installation(repository: str) -> str:
     return f"""\
 import sys
 
-if "google.colab" in sys.modules:  # Colab has the notebook alone: fetch the library and the pictures
+if "google.colab" in sys.modules:  # Colab has only this notebook: install the library and its pictures
     import subprocess
 
     from google.colab import output
 
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "git+https://github.com/{repository}"], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "git+{repository}"], check=True)
     output.enable_custom_widget_manager()  # for maps that are painted with the mouse"""
 
 
-def write(path: Path, repository: str) -> None:
-    """Put both cells behind the title of the notebook at `path`, in place of those that are there."""
-    import nbformat
+def hosted_cells(repository: str | None, notebook: str) -> list:
+    """The cells that a notebook of this name gets behind its title; none without a repository."""
     from nbformat.v4 import new_code_cell, new_markdown_cell
 
-    notebook, tagged = nbformat.read(path, 4), {"tags": [HOSTED]}
+    if repository is None:
+        return []
+    cells = [new_markdown_cell(badges(repository, notebook), metadata={"tags": [HOSTED]})]
+    if on_colab(repository):
+        metadata = {"tags": [HOSTED], **HIDDEN}
+        cells.append(new_code_cell(installation(repository), metadata=metadata, execution_count=1))
+    return cells
+
+
+def write_notebook(path: Path, repository: str | None) -> None:
+    """Replace the hosted cells of the notebook at `path` by those of the repository, or remove them if it is None.
+
+    Cells and executions are numbered as if the notebook had been run from the top.
+    """
+    import nbformat
+
+    notebook = nbformat.read(path, 4)
     lesson = [cell for cell in notebook.cells if HOSTED not in cell.metadata.get("tags", [])]
-    link = new_markdown_cell(badges(repository, path.name), metadata=tagged)
-    install = new_code_cell(installation(repository), metadata=tagged | HIDDEN, execution_count=1)
-    notebook.cells = [lesson[0], link, install, *lesson[1:]]
+    notebook.cells = [*lesson[:1], *hosted_cells(repository, path.name), *lesson[1:]]
+    number_cells(notebook)
     count = 0
-    for number, cell in enumerate(notebook.cells):  # as if it had run from the top: the new cell shows nothing
-        cell["id"] = f"c{number:03d}"
+    for cell in notebook.cells:
         if cell.get("execution_count"):
             cell.execution_count = count = count + 1
             for shown in cell.outputs:
                 if "execution_count" in shown:
                     shown.execution_count = count
+    _write(path, nbformat.writes(notebook) + "\n")
+
+
+def readme(text: str, repository: str | None) -> str:
+    """The README's text with the badges of the first notebook behind its title, or without badges."""
+    text = BADGES.sub("", text)
+    title, gap, rest = text.partition("\n\n")
+    return text if repository is None else f"{title}{gap}{badges(repository, FIRST)}\n\n{rest}"
+
+
+def project(text: str, repository: str | None) -> str:
+    """The text of pyproject.toml with this Repository under [project.urls], or with none."""
+    text = REPOSITORY.sub("", text).replace(f"\n{URLS}\n", "\n")  # the section goes with its last line
+    if repository is None:
+        return text
+    line = f'Repository = "{repository}"\n'
+    if URLS in text:
+        return text.replace(URLS, URLS + line)
+    return text.replace("\n[project.scripts]\n", f"\n{URLS}{line}\n[project.scripts]\n")
+
+
+def publish(repository: str | None, folder=".") -> None:
+    """Let all links of the repository in `folder` lead to this address, or remove them if it is None. Raises SettingError."""
+    repository = checked(repository) if repository else None
+    folder = Path(folder)
+    paths = sorted(folder.glob("notebooks/[0-9]*.ipynb"))
+    if not paths:
+        raise SettingError(f"{folder.resolve()} has no notebooks: run this in the root of the repository")
+    for path in paths:
+        write_notebook(path, repository)
+    for path, change in ((folder / "README.md", readme), (folder / "pyproject.toml", project)):
+        _write(path, change(path.read_bytes().decode("utf-8"), repository))
+
+
+def _write(path: Path, text: str) -> None:
     with atomic_write(path) as temporary:
-        temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        temporary.write_bytes(text.encode("utf-8"))
 
 
-def main() -> None:
-    """Write the badges into all notebooks and the README of the repository in the working folder. Raises SettingError."""
-    repository = address()
-    for path in sorted(Path("notebooks").glob("[0-9]*.ipynb")):
-        write(path, repository)
-    text = Path("README.md").read_text(encoding="utf-8")
-    with atomic_write("README.md") as temporary:
-        temporary.write_text(LINE.sub(badges(repository, FIRST), text), encoding="utf-8")
-    print(f"all links lead to https://github.com/{repository}")
+def main(arguments: list[str]) -> int:
+    """`--repository URL` or `--remove`, for the repository in the working folder. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="run.py publish", description="Add links to a repository, or remove them.")
+    choice = parser.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--repository", metavar="URL", help="https://HOST/OWNER/NAME; an empty value removes the links")
+    choice.add_argument("--remove", action="store_true", help="remove all links")
+    repository = parser.parse_args(arguments).repository or None
+    try:
+        publish(repository)
+    except (NstlabError, OSError) as error:
+        print(f"run.py publish: {error}", file=sys.stderr)
+        return 2
+    print(f"all links lead to {checked(repository)}" if repository else "there are no links to a repository")
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except NstlabError as error:
-        sys.exit(f"badges: {error}")
+    sys.exit(main(sys.argv[1:]))

@@ -10,9 +10,9 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import sys
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -191,15 +191,13 @@ def write_tree(target: Path, files: dict[str, str]) -> None:
     target = Path(target).absolute()
     _check_ours(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    new = target.with_name(f".{target.name[:32]}-{secrets.token_hex(8)}")
+    new.mkdir()  # with the permissions that any new folder would get
     old = new.with_name(f"{new.name}-old")
     try:
         for name, text in {**files, MANIFEST: json.dumps({name: _hash(text.encode()) for name, text in files.items()})}.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_bytes(text.encode())
-        umask = os.umask(0)
-        os.umask(umask)
-        new.chmod(0o777 & ~umask)
         if target.exists():
             os.replace(target, old)
         try:

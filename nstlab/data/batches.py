@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from nstlab.data.cuts import Cut, Cutter, Store, take
+from nstlab.data.crops import Crop, Cropper, Store, take
 from nstlab.data.guides import Guides
 from nstlab.data.pictures import Pictures
-from nstlab.errors import ImageError, SettingError, check_count
+from nstlab.errors import ImageError, SettingError, check_count, check_seed
 
 MEMORY = 1_000_000_000  # bytes of decoded pictures that are kept, by all workers together; of guides a quarter of that
 
@@ -39,7 +39,8 @@ class Batches:
                  long_side: int | None = None):  # fmt: skip
         for name, value in (("size", size), ("batch", batch), ("ranks", ranks)):
             check_count(name, value)
-        for name, value in (("seed", seed), ("rank", rank), ("workers", workers)):
+        check_seed(seed)
+        for name, value in (("rank", rank), ("workers", workers)):
             check_count(name, value, 0)
         if len(pictures) < batch:
             raise SettingError(
@@ -53,38 +54,38 @@ class Batches:
         self.pictures, self.size, self.workers = pictures, size, workers
         self.skipped: list[str] = []
         self._options = (size, batch, seed, range(rank * share, (rank + 1) * share), long_side)
-        self._cutter = Cutter(pictures, *self._options, MEMORY)
+        self._cropper = Cropper(pictures, *self._options, MEMORY)
         self._guides = Guides(pictures, guides) if guides is not None else None
         self._maps = Store(MEMORY // 4)
         self._damaged: set[int] = set()
 
     def __getitem__(self, step: int) -> Batch:
-        return self._batch(*self._cutter[check_count("step", step, 0)])
+        return self._batch(*self._cropper[check_count("step", step, 0)])
 
     def stream(self, first_step: int = 0):
         """Yield the batches from `first_step` on, without end. With workers they are prepared ahead; they are the same."""
         check_count("step", first_step, 0)
         if not self.workers:
             yield from map(self.__getitem__, itertools.count(first_step))  # without end
-        cutter = Cutter(self.pictures.plain(), *self._options, MEMORY // max(1, self.workers))
+        cropper = Cropper(self.pictures.plain(), *self._options, MEMORY // max(1, self.workers))
         loader = torch.utils.data.DataLoader(
-            cutter, batch_size=None, sampler=itertools.count(first_step), num_workers=self.workers, collate_fn=tuple,
+            cropper, batch_size=None, sampler=itertools.count(first_step), num_workers=self.workers, collate_fn=tuple,
             multiprocessing_context="spawn",
             generator=torch.Generator(),  # its own: the loader would draw from the one that the training is seeded by
         )  # fmt: skip
         for prepared in loader:
             yield self._batch(*prepared)
 
-    def _batch(self, squares: torch.Tensor | None, cuts: list[Cut], damaged: dict[int, str]) -> Batch:
+    def _batch(self, squares: torch.Tensor | None, crops: list[Crop], damaged: dict[int, str]) -> Batch:
         for index in [index for index in damaged if index not in self._damaged]:
             self._damaged.add(index)
             self.skipped.append(self.pictures.names[index])
             warnings.warn(f"skipped: {damaged[index]}", stacklevel=3)
         if squares is None:
             raise ImageError(f"none of the {len(self.pictures)} pictures can be read: {next(iter(damaged.values()))}")
-        guides = None if self._guides is None else torch.cat([self._guide(cut) for cut in cuts])
-        return Batch(squares, guides, [self.pictures.names[cut.index] for cut in cuts])
+        guides = None if self._guides is None else torch.cat([self._guide(crop) for crop in crops])
+        return Batch(squares, guides, [self.pictures.names[crop.index] for crop in crops])
 
-    def _guide(self, cut: Cut) -> torch.Tensor:
-        whole = self._maps.get(cut.index, lambda: self._guides.get(cut.index, cut.shape))
-        return take(whole, cut, self.size)
+    def _guide(self, crop: Crop) -> torch.Tensor:
+        whole = self._maps.get(crop.index, lambda: self._guides.get(crop.index, crop.shape))
+        return take(whole, crop, self.size)

@@ -6,7 +6,7 @@ import warnings
 import torch
 
 from nstlab import images
-from nstlab.data.cuts import to_bytes
+from nstlab.data.crops import to_bytes
 from nstlab.data.pictures import Pictures
 from nstlab.errors import ImageError, SettingError
 from nstlab.files import cache_dir

@@ -1,18 +1,21 @@
 """Sets of pictures: what every set can do, folders, single files, and the samples."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import torch
 
 from nstlab import images, samples
 from nstlab.errors import ImageError, choose
+from nstlab.files import expanded
 
 
 class Pictures:
     """A set of pictures, numbered from 0. A set of one's own gives `names` and `load`; the rest follows from them."""
 
     names: list[str]
+    notes: tuple[str, ...] | list[str] = ()  # what was left out, in sentences
 
     def __len__(self) -> int:
         return len(self.names)
@@ -28,6 +31,10 @@ class Pictures:
     def digest(self, index: int) -> str:
         """Changes when the picture does. Raises ImageError where it cannot be read."""
         return hashlib.sha256(self.load(index).numpy().tobytes()).hexdigest()
+
+    def fingerprint(self) -> str:
+        """Tells sets apart by the names of their pictures, wherever they lie."""
+        return hashlib.sha256("\n".join(self.names).encode(errors="surrogateescape")).hexdigest()[:16]
 
     def plain(self) -> "Pictures":
         """The same pictures without what only `guide` needs: what a worker process gets sent."""
@@ -53,16 +60,17 @@ class Files(Pictures):
 
 
 class Folder(Files):
-    """Every picture file in a folder and the folders in it, sorted; each is named by its path within the folder.
+    """Every picture file in a folder and its subfolders, sorted; each is named by its path within the folder.
 
-    Hidden files and folders are left out. Raises ImageError where there is no such folder, or no picture in it.
+    Links to folders are followed. Hidden files and folders are left out.
+    Raises ImageError where there is no such folder, or no picture in it.
     """
 
     def __init__(self, path):
         self.path = folder(path)
-        found = {file.relative_to(self.path): file for file in self.path.rglob("*") if file.suffix.lower() in images.FORMATS}
-        seen = {name.as_posix(): found[name] for name in found if not any(part.startswith(".") for part in name.parts)}
-        names = sorted(name for name, file in seen.items() if file.is_file())
+        found = (file for file in _files(self.path) if file.suffix.lower() in images.FORMATS and file.is_file())
+        seen = {file.relative_to(self.path).as_posix(): file for file in found}
+        names = sorted(seen)
         if not names:
             raise ImageError(f"{self.path} holds no pictures: name a folder with files of {', '.join(images.FORMATS)} in it")
         super().__init__(names, [seen[name] for name in names])
@@ -91,15 +99,31 @@ def open_pictures(source, kind: str) -> Files:
         return Samples(kind)
     if not str(source).strip():
         raise ImageError("the name of the pictures is empty: give a folder, a picture file, or 'samples'")
-    if Path(source).expanduser().is_dir():
+    if expanded(source).is_dir():
         return Folder(source)
     path = images.locate(source)
     return Files([path.name if path.name == Path(source).name else str(source)], [path])
 
 
+def _files(root: Path, above: tuple[str, ...] = ()):
+    """The files below a folder that are not hidden; links to folders are followed, except back to a folder they lie in."""
+    real = os.path.realpath(root)
+    if real in above:
+        return
+    try:
+        entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise ImageError(f"{root} cannot be read: {error.strerror or error}") from None
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files(entry, (*above, real))
+        else:
+            yield entry
+
+
 def folder(path) -> Path:
     """The path, if it is a folder. Raises ImageError."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_file():
         raise ImageError(f"{path} is a file, not a folder: name the folder the pictures are in")
     if not path.is_dir():

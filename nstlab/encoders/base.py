@@ -1,4 +1,4 @@
-"""What every encoder is: a frozen network as a function from a picture to features by layer name."""
+"""Base class of encoders: frozen networks that map a picture to features by layer name."""
 
 import hashlib
 import json
@@ -18,14 +18,14 @@ Edit = dict[str, Callable[[torch.Tensor], torch.Tensor]]
 class Encoder(nn.Module):
     """Base class of the encoders; a subclass says what `convolve` does at each layer.
 
-    `layers` are named block by block, "relu1_1" first; `channels` and `strides` give the number of channels of each layer and
-    how many pixels lie between neighbouring places. Features are divided by `scales`, the mean activation of each layer, so
-    that a weight means the same for every encoder (one factor a layer; Gatys et al. 2016 rescale each filter).
+    `layers` are named block by block, "relu1_1" first; `channels` and `strides` give each layer's number of channels and the
+    distance in pixels between neighbouring places. Features are divided by `scales`, the mean activation of each layer, so
+    that a weight means the same for every encoder (one factor per layer; Gatys et al. 2016 rescale each filter).
 
-    `pooling` is what stands between two blocks: "max", "average" (Gatys et al. 2016), "wavelet" (the average, with the other
-    three bands of the Haar transform kept; Yoo et al. 2019), or "indices" (max, with the places of the maxima kept; Li et al.
-    2018). What is kept comes back as "pool1", "pool2", ... beside the features. `precision` "auto" is bf16 where the device
-    has it, else fp32; features come back in that type. `digest` is the hash of the weights' file, if they have one.
+    `pooling` between blocks is "max", "average" (Gatys et al. 2016), "wavelet" (the average, keeping the other three bands of
+    the Haar transform; Yoo et al. 2019), or "indices" (max, keeping the positions of the maxima; Li et al. 2018). What is kept
+    is returned as "pool1", "pool2", ... beside the features. `precision` "auto" is bf16 where the device computes it natively,
+    else fp32; features are of that type. `digest` is the hash of the weights' file, if there is one.
     """
 
     layers: tuple[str, ...]
@@ -52,22 +52,23 @@ class Encoder(nn.Module):
 
     @property
     def fingerprint(self) -> dict:
-        """{"name", "weights": hash, "scales": hash}: what a decoder that was trained on these features must be used with."""
+        """{"name", "weights": hash, "scales": hash}: identifies the features, for decoders trained on them."""
         scales = hashlib.sha256(json.dumps(self.scales, sort_keys=True).encode()).hexdigest()
         return {"name": self.name, "weights": (self.digest or self._hash())[:16], "scales": scales[:16]}
 
     def _hash(self) -> str:
         found = hashlib.sha256()
         for key, value in self.state_dict().items():
-            found.update(key.encode() + value.detach().float().cpu().numpy().tobytes())
+            rounded = value.detach().to(torch.bfloat16).float()  # the same whatever the precision
+            found.update(key.encode() + rounded.cpu().numpy().tobytes())
         return found.hexdigest()
 
     def forward(self, image: torch.Tensor, layers: Iterable[str], edit: Edit | None = None) -> dict[str, torch.Tensor]:
         """Features of `image` (N, 3, H, W) at `layers`, as {"image": image, "relu1_1": (N, C, h, w), ...}.
 
         Stops at the deepest layer asked for. `edit` = {layer: function} replaces the features of a layer on the way; deeper
-        layers see the replacement. Any picture size works: a side too short to mirror or pool is repeated or left as it is.
-        Raises SettingError for a layer that this encoder does not have.
+        layers see the replacement. Any size works: where a side is too short, the edge is repeated instead of mirrored, and
+        pooling leaves the side as it is. Raises SettingError for a layer that this encoder does not have.
         """
         features, edit = {"image": image}, edit or {}
         wanted = {choose("layer", layer, ("image", *self.layers)) for layer in (*layers, *edit)} - {"image"}

@@ -142,17 +142,34 @@ def original_vgg19() -> Convs:
 
 
 def state_dict_convs(path: Path) -> Convs:
-    """The convolutions of a VGG-16 or VGG-19 state dict (torchvision's, or any with the layers in order)."""
+    """The convolutions of a VGG-16 or VGG-19 state dict (torchvision's, or any with the layers in order).
+
+    Raises WeightsError for any other network, including VGGs with batch norm.
+    """
     state = load_state(path)
-    weights = [key for key, value in state.items() if isinstance(value, torch.Tensor) and value.ndim == 4]
-    convs = [(state[key].float(), state[key.replace("weight", "bias")].float()) for key in _in_order(weights)]
-    if len(convs) not in (13, 16) or convs[0][0].shape != (64, 3, 3, 3):
-        raise WeightsError(f"{path} holds {len(convs)} convolutions: a VGG-16 has 13, a VGG-19 has 16")
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path} holds a {type(state).__name__}, not a state dict: save the network's state_dict()")
+    tensors = {str(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    weights = _in_order([key for key, value in tensors.items() if value.ndim == 4])
+    norms = [key for key, value in tensors.items() if "running_mean" in key or (value.ndim == 1 and key.endswith("weight"))]
+    if norms:
+        raise WeightsError(
+            f"{path} has batch norms ({norms[0]}), which no encoder here computes: give a VGG-16 or VGG-19 without"
+        )
+    if len(weights) not in (13, 16):
+        raise WeightsError(f"{path} holds {len(weights)} convolutions: a VGG-16 has 13, a VGG-19 has 16")
+    convs, inputs = [], 3
+    for key in weights:
+        weight, bias = tensors[key], tensors.get(key.removesuffix("weight") + "bias")
+        if weight.shape[1:] != (inputs, 3, 3) or bias is None or bias.shape != weight.shape[:1]:
+            raise WeightsError(f"{path} is not a VGG: {key} is not a 3x3 convolution of {inputs} channels with a bias")
+        convs.append((weight.float(), bias.float()))
+        inputs = len(weight)
     return convs
 
 
 def _in_order(keys: list[str]) -> list[str]:
-    """Sort 'features.10.weight' after 'features.2.weight', and 'conv2_1.weight' after 'conv1_2.weight'."""
+    """The keys by the numbers in them: 'features.10.weight' after 'features.2.weight', 'conv2_1' after 'conv1_2'."""
     return sorted(keys, key=lambda key: [int(n) for n in re.findall(r"\d+", key)])
 
 

@@ -2,28 +2,31 @@
 
 import contextlib
 import html
-import io
 import os
-import warnings
 from collections.abc import Callable
 
 import ipywidgets as widgets
 import torch
-from PIL import Image
 
 from nstlab import images, samples
 from nstlab.errors import ImageError, NstlabError
+from nstlab.formats import decode
 from nstlab.panels import parts
 
 SERVED_BYTES = 20_000_000  # of an upload where the studio is served: `run.py studio` lets so much through
 LAB_BYTES = 7_000_000  # in JupyterLab, whose connection breaks at a message of 10 MiB
 MOST_PIXELS = 50_000_000  # of an upload, from its header: a visitor should not fill the server's memory
 LONG_SIDE = 2048  # pixels that are kept of an upload
-GUARD = (
-    "if (!window.nstGuard) {{ window.nstGuard = true; const read = FileReader.prototype.readAsArrayBuffer;"
-    " FileReader.prototype.readAsArrayBuffer = function (file) {{"
-    " read.call(this, file.size > {limit} ? new Blob([]) : file) }} }}"
-)  # a file that is too large stays where it is; its name and its size travel, and are answered with a sentence
+GUARD = """\
+if (!window.nstGuard) {{ window.nstGuard = true; const inputs = HTMLInputElement.prototype;
+window.addEventListener('click', event => {{ if (!event.target.closest || !event.target.closest('.nst-upload')) return;
+const press = inputs.click, restore = () => {{ inputs.click = press }}; setTimeout(restore, 0);
+inputs.click = function () {{ restore(); if (!this.nstGuard) {{ this.nstGuard = true; this.addEventListener('change', () => {{
+delete this.files; const files = [...this.files].map(file => file.size > {limit} ?
+Object.defineProperty(new File([], file.name), 'size', {{value: file.size}}) : file);
+Object.defineProperty(this, 'files', {{value: files, configurable: true}}) }}, true) }} press.call(this) }} }}, true) }}"""
+# Of a file that is too large only the name and the size are sent: its bytes would end the connection. The button's own file
+# input is in no page, so it is found when a click on the button opens it; other inputs and readers stay as they are.
 
 PLAIN = (
     ".{css} {{ font-size: 0 !important }} .{css} > i {{ font-size: 14px }}"
@@ -58,6 +61,7 @@ class PictureChooser(widgets.Box):
         guard = widgets.HTML(style, layout=widgets.Layout(display="none"))
         for name in ("pick", "path", "upload"):
             getattr(self, name).add_class(f"{css}-{name}")
+        self.upload.add_class("nst-upload")
         self.pick.layout, self.pick.style.description_width = widgets.Layout(width="260px", max_width="98%"), "70px"
         self.path.layout = widgets.Layout(width="240px", max_width="98%", display="none" if served() else "")
         self.upload.layout = widgets.Layout(width="auto")
@@ -142,9 +146,7 @@ def read_upload(upload: dict, limit: int = SERVED_BYTES) -> tuple[torch.Tensor, 
     if size > limit:
         most = f"{limit // 10**6} MB"
         raise ImageError(f"{name} has {size / 1e6:.0f} MB, and at most {most} can be uploaded: make a smaller copy of it")
-    if _pixels(data) > MOST_PIXELS:
-        most = f"{MOST_PIXELS // 10**6} million pixels"
-        raise ImageError(f"{name} has more than {most}: make a smaller copy of it")
+    decode.read(data, name, lambda picture: _check_pixels(picture, name))
     try:
         image = images.load(data)
     except ImageError as error:
@@ -152,12 +154,7 @@ def read_upload(upload: dict, limit: int = SERVED_BYTES) -> tuple[torch.Tensor, 
     return (images.resize(image, LONG_SIDE) if max(image.shape) > LONG_SIDE else image), name
 
 
-def _pixels(data: bytes) -> float:
-    """How many a picture has, by its header; 0 where that says nothing."""
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as picture:
-            return picture.width * picture.height
-    except Image.DecompressionBombError:
-        return float("inf")
-    except (OSError, SyntaxError, ValueError):  # images.load says what is wrong with it
-        return 0
+def _check_pixels(picture, name: str) -> None:
+    """Raise ImageError for more than MOST_PIXELS, which the header says."""
+    if picture.width * picture.height > MOST_PIXELS:
+        raise ImageError(f"{name} has more than {MOST_PIXELS // 10**6} million pixels: make a smaller copy of it")

@@ -72,10 +72,9 @@ def left(seconds: float) -> str:
 
 def single(source, load, name: str):
     """A single photo or guide, on the CPU; raises NstlabError."""
-    try:
-        found = load(source)
-    except TypeError:
-        raise SettingError(f"{name} is a file, an array or a tensor, not {type(source).__name__}") from None
+    if source is None or isinstance(source, (bool, int, float)):
+        raise SettingError(f"{name} is a file, an array or a tensor, not {type(source).__name__}")
+    found = load(source)
     values = (found.map if isinstance(found, Guide) else found).detach().cpu()
     if len(values) != 1:
         raise SettingError(f"{name} holds {len(values)} pictures: one at a time can be painted on")

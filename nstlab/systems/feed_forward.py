@@ -2,7 +2,7 @@
 
 import torch
 
-from nstlab.networks import Average, StyleNet
+from nstlab.networks import Ema, StyleNet
 from nstlab.systems.checkpoint import describe
 from nstlab.training.loop import Training
 from nstlab.training.perceptual import PerceptualObjective
@@ -26,7 +26,7 @@ class FeedForward(Task):
         self.generator = StyleNet(len(names), **(network or {}))
         self.networks = {"generator": self.generator}
         self.optimizers = {"generator": torch.optim.Adam(self.generator.parameters(), rate)}
-        self.average = Average(self.generator, decay)
+        self.average = Ema(self.generator, decay)
         self.kept = {"average": self.average}
         self.objective = PerceptualObjective(open_encoder(encoder, device), pictures, weights, **options)
         self.weights, self.views = self.objective.weights, {}

@@ -14,7 +14,7 @@ import torch
 
 from nstlab.errors import check_count, check_weight, choose
 from nstlab.losses.adversarial import FORMS, Gate, accuracy, discriminator_loss, edge_smoothed, feature_matching, generator_loss
-from nstlab.networks import Average, MultiscaleDiscriminator, MultiscaleNet
+from nstlab.networks import Ema, MultiscaleDiscriminator, MultiscaleNet
 from nstlab.networks.discriminator import smallest_side
 from nstlab.pyramid import downsample
 from nstlab.systems.checkpoint import describe
@@ -76,7 +76,7 @@ class MultiscaleGan(Task):
             "generator": torch.optim.Adam(self.generator.parameters(), rate),
             "critic": torch.optim.Adam(self.critic.parameters(), critic_rate, betas=(0.5, 0.999)),
         }
-        self.average, self.gate = Average(self.generator, decay), Gate(0.0, gate)
+        self.average, self.gate = Ema(self.generator, decay), Gate(0.0, gate)
         self.kept = {"average": self.average, "gate": self.gate}
         self.form, self.warmup, self.views = choose("form", form, FORMS), check_count("warmup", warmup, 0), {}
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from nstlab.errors import WeightsError
-from nstlab.files import atomic_write
+from nstlab.files import atomic_write, expanded
 
 KEY = "nstlab"
 
@@ -22,7 +22,7 @@ def write(path, tensors: dict[str, torch.Tensor], info: dict, previous: Path | N
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    path = Path(path).expanduser()
+    path = expanded(path)
     try:
         with atomic_write(path) as temporary:
             save_file({name: _plain(tensor) for name, tensor in tensors.items()}, temporary, {KEY: json.dumps(info)})
@@ -67,7 +67,7 @@ def read(path) -> tuple[dict[str, torch.Tensor], dict]:
     """(tensors by name, what they belong to) of a checkpoint. Raises WeightsError for anything else."""
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such checkpoint; check the path")
     if path.suffix != ".safetensors":

@@ -10,7 +10,7 @@ from nstlab.files import atomic_write
 FIRST = ("index", "scale", "total")  # columns of every row
 
 
-class Journal:
+class Log:
     """Rows of numbers by name: FIRST, and a training's losses. With a folder each goes into log.csv as it comes.
 
     Of a log that is there the rows up to step `done` are kept; others belong to steps that are made again, and a row that a

@@ -14,17 +14,20 @@ import torch
 from torch import nn
 
 from nstlab.data import Batches, Pictures
-from nstlab.errors import DivergedError, SettingError, WeightsError, check_count, choose
+from nstlab.devices import keep_memory
+from nstlab.errors import DivergedError, SettingError, WeightsError, check_count, check_seed, choose
+from nstlab.files import expanded
 from nstlab.step import Step
 from nstlab.training import checkpoints
 from nstlab.training.distributed import mean, parts, start
-from nstlab.training.log import Journal
+from nstlab.training.log import Log
 from nstlab.training.task import Task
 
 ADVICE = "try a smaller learning rate or smaller weights; the last good weights are kept"
+PLACES = ("content", "style", "real", "annotations", "begin")  # may have moved: sets are compared by their names
 FREE = ("steps", "save_every", "coarse")  # what may differ between a training and its continuation
 CLIP = 10.0  # longest gradient
-RISE = 50  # steps until the learning rates are at their height
+WARMUP_STEPS = 50  # steps until the learning rates are at their height
 
 
 class Training:
@@ -49,26 +52,27 @@ class Training:
         tensorboard: bool = False, source: dict | None = None,
     ):  # fmt: skip
         counts = {"steps": steps, "size": size, "batch": batch, "accumulate": accumulate, "save_every": save_every}
-        counts = {name: check_count(name, value) for name, value in counts.items()} | {"seed": check_count("seed", seed, 0)}
+        counts = {name: check_count(name, value) for name, value in counts.items()} | {"seed": check_seed(seed)}
         self.task, self.steps, self.size, self.save_every = task, steps, size, save_every
-        self.accumulate, self.batch, self.seed = accumulate, batch, seed
+        self.accumulate, self.batch, self.seed = accumulate, batch, counts["seed"]
         self.coarse = steps // 2 if progressive else 0  # steps at half size
-        self.done, self.stopping, self.notes = 0, False, []
+        self.done, self.stopping, self.notes = 0, False, [*content.notes, *(paintings.notes if paintings else ())]
         self._saved, self._good, self._lock = None, None, threading.RLock()
         self.fabric = start(device, choose("precision", precision, ("fp32", "bf16")))
         self.rank, self.ranks = self.fabric.global_rank, self.fabric.world_size
         asked = {f"weight {name}": value for name, value in task.weights.items()}
         self.settings = counts | {"progressive": progressive, "precision": precision, "coarse": self.coarse}
-        self.settings |= {"pictures": len(content), **task.settings, **asked, **(source or {})}
+        self.settings |= {"pictures": len(content), "names": content.fingerprint()}
+        self.settings |= {"real names": paintings and paintings.fingerprint(), **task.settings, **asked, **(source or {})}
         self._pictures, self._sets, self._workers, self._guides = (content, paintings), {}, workers, guides
         for side in [size // 2, size] if self.coarse else [size]:
             if side < task.least:
                 raise SettingError(f"squares of {side} pixels are too small for this network: it needs {task.least} or more")
             self._streams(side)  # what is wrong with the pictures is said before the start
-        self.folder = None if folder is None else Path(folder).expanduser()
+        self.folder = None if folder is None else expanded(folder)
         self._rates = {name: [group["lr"] for group in each.param_groups] for name, each in task.optimizers.items()}
         self._ready(resume)
-        self.journal = Journal(self.folder, self.done, tensorboard) if self.rank == 0 else None
+        self.log = Log(self.folder, self.done, tensorboard) if self.rank == 0 else None
 
     @property
     def device(self) -> torch.device:
@@ -77,7 +81,7 @@ class Training:
     @property
     def history(self) -> list[dict]:
         """One dict a step so far: index, scale, total, and the losses by name. Empty in all processes but the first."""
-        return self.journal.rows if self.journal else []
+        return self.log.rows if self.log else []
 
     @property
     def checkpoint(self) -> Path:
@@ -88,7 +92,7 @@ class Training:
 
     def _ready(self, resume: bool) -> None:
         """Everything on its device, and the weights from the checkpoint if the training goes on."""
-        there = self.folder is not None and self.checkpoint.exists()
+        there = self.fabric.broadcast(self.folder is not None and self.checkpoint.exists())  # as the first process sees it
         if there and not resume:
             raise SettingError(f"{self.folder} holds a training already: resume it, or name another folder")
         if self.folder is not None:
@@ -122,7 +126,8 @@ class Training:
         wanted = {"system": self.task.system, **self.task.info, **self.settings}
         found = {"system": info["system"], **info["network"], **info["settings"]}
         for name, value in json.loads(json.dumps(wanted)).items():
-            if name not in FREE and found.get(name) != value:
+            moved = name in PLACES and (value is None) == (found.get(name) is None)
+            if name not in FREE and not moved and found.get(name) != value:
                 raise SettingError(
                     f"{path.parent} was begun with {name} {found.get(name)}, not {value}: keep it, or start anew"
                 )
@@ -166,6 +171,7 @@ class Training:
                 coarse = self.done < self.coarse
                 until, size = (self.coarse, self.size // 2) if coarse else (self.steps, self.size)
                 with contextlib.ExitStack() as stack:
+                    stack.enter_context(keep_memory())
                     streams = [stack.enter_context(contextlib.closing(each)) for each in self._streams(size)]
                     while self._goes_on(min(until, self.steps)):
                         yield self._step(size, streams)
@@ -192,7 +198,7 @@ class Training:
             found = [Batches(content, size, several, seed=self.seed, guides=self._guides, **options)]
             if paintings is not None:
                 options["long_side"] = max(1, round(size * self.task.style_scale))
-                found.append(Batches(_Repeated(paintings, several), size, several, seed=self.seed + 1, **options))
+                found.append(Batches(_Repeated(paintings, several), size, several, seed=(self.seed + 1) % 2**63, **options))
             self._sets = {size: found}  # the squares of another stage are over
         return [each.stream(self.done) for each in self._sets[size]]
 
@@ -201,7 +207,7 @@ class Training:
             before = self._state()
             for name, optimizer in self.task.optimizers.items():
                 for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
-                    group["lr"] = rate * self._pace()
+                    group["lr"] = rate * self._lr_factor()
             photos, *paintings = [parts(next(stream), self.accumulate) for stream in streams]
             batches = list(zip(photos, *(paintings or [[None] * self.accumulate]), strict=True))
             try:
@@ -215,8 +221,8 @@ class Training:
             losses = dict(zip(found, values.tolist(), strict=True))
             total = losses.pop("total")
             step = Step(self.done, size, self.task.views["picture"], losses, total)
-            if self.journal:
-                self.journal.add({"index": step.index, "scale": size, "total": step.total, **losses})
+            if self.log:
+                self.log.add({"index": step.index, "scale": size, "total": step.total, **losses})
             if self.folder is not None and self.done % self.save_every == 0:
                 self.save()
             return step
@@ -227,14 +233,14 @@ class Training:
         Those at the beginning of this step led here, so they are not it, unless nothing came before them.
         """
         self._restore(*(self._good or before))
-        if self.journal:
-            self.journal.keep(self.done)
+        if self.log:
+            self.log.keep(self.done)
         if self._good and self.folder is not None:
             self.save()
 
-    def _pace(self) -> float:
+    def _lr_factor(self) -> float:
         """The factor of all learning rates at this step."""
-        rise = (self.done + 1) / min(RISE, max(1, self.steps // 10))
+        rise = (self.done + 1) / min(WARMUP_STEPS, max(1, self.steps // 10))
         fall = (self.steps - self.done) / max(1.0, 0.3 * self.steps)
         return min(1.0, rise, max(0.05, fall))
 
@@ -259,7 +265,7 @@ class Training:
 
     def draw(self, high: int, index: int) -> list[torch.Tensor]:
         """Whole numbers below `high`, one for each of this process's pictures in each batch of step `index`."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
         drawn = torch.randint(high, (self.batch * self.accumulate,), generator=generator)
         return list(drawn.view(self.ranks, self.accumulate, -1)[self.rank].to(self.device))
 

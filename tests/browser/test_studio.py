@@ -68,7 +68,10 @@ def check_bad_uploads(page, folder):
         file.truncate(40_000_000)  # more than the connection takes in one piece
     photo = before(page)
     bad = {
-        "huge.png": (tools.png(20_000, 10_000, 1, "1"), "huge.png has more than 50 million pixels: make a smaller copy of it"),
+        "huge.png": (
+            tools.png(20_000, 10_000, 1, "1"),
+            r"huge.png has .*more than \d+ million pixels: make a smaller copy of it",
+        ),
         "letter.png": (b"Dear teacher,\nthis is no picture.", "letter.png is not a picture in a format that can be read here"),
         SCRIPT: (tools.png(8, 8, "red"), r"<img src=x onerror=alert\(1\)>.png' holds characters that no file name should"),
         "long.png": (None, "long.png has 40 MB, and at most 20 MB can be uploaded"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nstlab.course.trees import trees as course
+from nstlab.course import trees as course
 
 NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 LESSON = "00_start_here"  # of those that can be marked at any size, the cheapest

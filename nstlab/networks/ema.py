@@ -1,4 +1,4 @@
-"""The mean of a network's weights over its last many steps: smoother pictures than any single step gives."""
+"""Exponential moving average (EMA) of the weights of a network in training: smoother pictures than from any single step."""
 
 import copy
 
@@ -8,11 +8,11 @@ from torch import nn
 from nstlab.errors import SettingError
 
 
-class Average:
-    """Exponential moving average of a module's weights (Polyak & Juditsky 1992); `module` is the averaged copy, for use only.
+class Ema:
+    """Exponential moving average of a module's weights (Polyak & Juditsky 1992); `module` is the averaged, frozen copy.
 
-    At step n the decay is (1 + n) / (10 + n), but never more than `decay`: the first weights are forgotten soon. Buffers are
-    copied as they are. Raises SettingError for a decay outside [0, 1).
+    At step n the decay is (1 + n) / (10 + n), at most `decay`, so that the first weights are soon forgotten. Buffers are
+    copied, not averaged. Raises SettingError for a decay outside [0, 1).
     """
 
     def __init__(self, module: nn.Module, decay: float = 0.999):
@@ -23,7 +23,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        """Take in the weights of the module that is being trained."""
+        """Include the present weights of the module in training."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         for ours, theirs in zip(self.module.parameters(), module.parameters(), strict=True):
@@ -36,6 +36,6 @@ class Average:
         return {"steps": self.steps, "module": self.module.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
         self.module.load_state_dict(state["module"])
         self.steps = int(state["steps"])

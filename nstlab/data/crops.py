@@ -14,7 +14,7 @@ LEAST = 0.6  # of the short side is what a crop takes at least
 KEPT = 2  # a decoded picture is kept with its short side at most this many times the crop's size, so crops stay sharp
 
 
-class Cut(NamedTuple):
+class Crop(NamedTuple):
     """A square of picture `index`, which has `shape` (H, W): its corner and side in pixels, and whether it is mirrored."""
 
     index: int
@@ -25,14 +25,14 @@ class Cut(NamedTuple):
     mirrored: bool
 
 
-def take(pixels: torch.Tensor, cut: Cut, size: int) -> torch.Tensor:
-    """The square `cut` of 8-bit pixels (1, C, H, W), as floats (1, C, size, size) in [0, 1]."""
-    square = pixels[..., cut.top : cut.top + cut.side, cut.left : cut.left + cut.side].float().div(255)
+def take(pixels: torch.Tensor, crop: Crop, size: int) -> torch.Tensor:
+    """The square `crop` of 8-bit pixels (1, C, H, W), as floats (1, C, size, size) in [0, 1]."""
+    square = pixels[..., crop.top : crop.top + crop.side, crop.left : crop.left + crop.side].float().div(255)
     square = images.resize(square, (size, size))
-    return square.flip(3) if cut.mirrored else square
+    return square.flip(3) if crop.mirrored else square
 
 
-def draw(index: int, shape: tuple[int, int], size: int, key: tuple[int, ...], exact: bool = False) -> Cut:
+def draw(index: int, shape: tuple[int, int], size: int, key: tuple[int, ...], exact: bool = False) -> Crop:
     """A random square of a picture of `shape` (H, W): its side is 60 to 100 % of the short side, but at least `size` where
     the picture has that much, so that nothing is enlarged without need; with `exact` it is `size`. `key` seeds it."""
     rng = np.random.default_rng(key)
@@ -40,7 +40,7 @@ def draw(index: int, shape: tuple[int, int], size: int, key: tuple[int, ...], ex
     most = min(short, size) if exact else short
     side = int(rng.integers(min(most, max(size, round(LEAST * short))), most, endpoint=True))
     top, left = (int(rng.integers(0, length - side, endpoint=True)) for length in shape)
-    return Cut(index, shape, top, left, side, bool(rng.random() < 0.5))
+    return Crop(index, shape, top, left, side, bool(rng.random() < 0.5))
 
 
 @functools.lru_cache(maxsize=4)
@@ -68,8 +68,8 @@ class Store:
         return made
 
 
-class Cutter:
-    """`cutter[step]`: the squares of one step's `items` (numbers within the global batch), made here or in a worker."""
+class Cropper:
+    """`cropper[step]`: the squares of one step's `items` (numbers within the global batch), made here or in a worker."""
 
     def __init__(self, pictures: Pictures, size: int, batch: int, seed: int, items: range, long_side: int | None, memory: int):
         self.pictures, self.size, self.batch, self.seed, self.items = pictures, size, batch, seed, items
@@ -77,17 +77,17 @@ class Cutter:
         self.store = Store(memory)
         self.damaged: dict[int, str] = {}  # picture -> what is wrong with it
 
-    def __getitem__(self, step: int) -> tuple[torch.Tensor | None, list[Cut], dict[int, str]]:
-        """(images (B, 3, size, size), their cuts, damaged pictures so far); no images if every picture is damaged."""
-        squares, cuts = [], []
+    def __getitem__(self, step: int) -> tuple[torch.Tensor | None, list[Crop], dict[int, str]]:
+        """(images (B, 3, size, size), their crops, damaged pictures so far); no images if every picture is damaged."""
+        squares, crops = [], []
         for item in self.items:
             index, pixels = self.good(step * self.batch + item)
             if pixels is None:
                 return None, [], dict(self.damaged)
             shape, key = tuple(pixels.shape[-2:]), (self.seed, 1, step, item)
-            cuts.append(draw(index, shape, self.size, key, exact=self.long_side is not None))
-            squares.append(take(pixels, cuts[-1], self.size))
-        return torch.cat(squares), cuts, dict(self.damaged)
+            crops.append(draw(index, shape, self.size, key, exact=self.long_side is not None))
+            squares.append(take(pixels, crops[-1], self.size))
+        return torch.cat(squares), crops, dict(self.damaged)
 
     def good(self, place: int) -> tuple[int, torch.Tensor | None]:
         """The picture at that place of all epochs in a row; if it is damaged, the next good one of its epoch."""
