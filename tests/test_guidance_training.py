@@ -77,7 +77,7 @@ def test_it_learns_and_learns_the_same_again(tmp_path):
     totals = [step.total for step in made]
     assert totals[-1] < totals[0] and set(made.history[0]) >= {"outline", "iou", "names", "heads"}
     again = trained(views, steps=12, batch=2, device="cpu").state_dict()
-    for name, value in made.task.average.module.state_dict().items():
+    for name, value in made.task.ema.module.state_dict().items():
         assert torch.equal(value, again[name]), name
 
 

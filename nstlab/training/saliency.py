@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from nstlab.data import Coco, Files
 from nstlab.files import atomic_write
-from nstlab.networks.average import Average
+from nstlab.networks.ema import Ema
 from nstlab.networks.saliency_head import FILE, NAMES, SaliencyHead, object_logit
 from nstlab.training.loop import Training
 from nstlab.training.outlines import MARKS, SIZES, SMALLEST, View, Views
@@ -57,8 +57,8 @@ class SaliencyTask(Task):
             head = SaliencyHead()
         self.data, self.networks = views, {"head": head}
         self.optimizers = {"head": torch.optim.AdamW(head.parameters(), rate, weight_decay=decay)}
-        self.average = Average(head, 0.99)
-        self.kept, self.weights, self.views = {"average": self.average}, dict(WEIGHTS), {}
+        self.ema = Ema(head, 0.99)
+        self.kept, self.weights, self.views = {"ema": self.ema}, dict(WEIGHTS), {}
         self.settings = {"rate": rate, "decay": decay, "sizes": list(SIZES), "smallest": SMALLEST}
         self._number = {name: index for index, name in enumerate(views.coco.names)}
 
@@ -67,7 +67,7 @@ class SaliencyTask(Task):
         head, sums = training.wrapped["head"], {}
         drawn = training.draw(2 * len(SIZES) + self.data.crops, index)
         parts = [self._chosen(photos.names, numbers) for (photos, _), numbers in zip(batches, drawn, strict=True)]
-        torch.manual_seed(training.seed * 1_000_003 + index)  # of the dropout; loading a network draws numbers too
+        torch.manual_seed((training.seed * 1_000_003 + index) % 2**63)  # of the dropout; loading a network draws numbers too
         with training.update("head") as backward:
             for chosen in parts:
                 for group in _by_size(chosen):
@@ -78,7 +78,7 @@ class SaliencyTask(Task):
                     for name, value in found.items():
                         sums[name] = sums.get(name, 0) + share * value.detach() / len(parts)
         self.views = {"picture": batches[-1][0].images}
-        self.average.update(self.networks["head"])
+        self.ema.update(self.networks["head"])
         return sums
 
     def _chosen(self, names: list[str], drawn: torch.Tensor) -> list[View]:
@@ -100,7 +100,7 @@ def _stacked(views: list[View], head, device) -> tuple[torch.Tensor, ...]:
 
 
 def training(views: Views, indices=None, *, steps: int = STEPS, batch: int = BATCH, seed: int = 0, **options) -> Training:
-    """A training on those pictures of `views` (all if None) made ready: iterate it; the head is `task.average.module`."""
+    """A training on those pictures of `views` (all if None) made ready: iterate it; the head is `task.ema.module`."""
     coco = views.coco
     chosen = range(len(coco)) if indices is None else indices
     pictures = Files([coco.names[i] for i in chosen], [coco.paths[i] for i in chosen])
@@ -114,7 +114,7 @@ def trained(views: Views, indices=None, report=None, **options) -> SaliencyHead:
     for step in made:
         if report:
             report(step)
-    return made.task.average.module
+    return made.task.ema.module
 
 
 def folds(count: int, parts: int = 5, seed: int = 0) -> list[list[int]]:
