@@ -92,8 +92,9 @@ def cross_validated(coco: Coco, steps: int, parts: int, pictures: int, classical
 
 def named(picture, wanted: torch.Tensor, seen) -> dict:
     """Pixels that a name has in the segments and in the truth, in both and in either."""
-    masks = {name: mask[0] for name, (mask, _) in named_masks(picture, 1, seen=seen).items()}
-    nothing, counts = torch.zeros_like(wanted, dtype=torch.bool), {}
+    masks = {name: mask[0] for name, (mask, _) in named_masks(picture, len(NAMES), seen=seen).items()}
+    nothing, counts = torch.zeros(picture.shape[-2:], dtype=torch.bool), {}
+    masks[NAMES[0]] = ~sum((mask for name, mask in masks.items() if name in NAMES[1:]), nothing)  # in one piece
     for number, name in enumerate(NAMES):
         mask = masks.get(name, nothing)
         mask = images.resize(mask[None, None].float(), tuple(wanted.shape))[0, 0] > 0.5

@@ -9,28 +9,28 @@ from scipy.sparse.csgraph import dijkstra
 from nstlab import images
 from nstlab.encoders.efficientnet import load_lite0
 from nstlab.errors import choose
-from nstlab.filters import gaussian, guided_filter, rgb_to_lab, shrink, stretch
+from nstlab.filters import gaussian, rgb_to_lab, shrink, stretch
 from nstlab.guidance.cut import grab_cut
 from nstlab.guidance.faces import frontal_faces, person_map
 from nstlab.guidance.guide import Guide, each, join_notes, load_map
-from nstlab.guidance.things import Things, things
+from nstlab.guidance.things import FLAT, Things, things
 
 SIZE = 320  # long side in pixels at which the maps are made
 MARGIN = 32  # pixels mirrored around the picture for the network, whose zero padding would draw a frame
 SMALLEST = 32  # a smaller picture is enlarged for the purpose
 PRESENT = 0.35  # an object is there if the head's surest places are surer than this
-SHARPEN = 2.0  # factor of the head's logits: soft borders become outlines
+CONTRAST = 0.5  # weight of the mixed map's logit beside the head's; like GrabCut's settings chosen by cross-validation
 
 
 def saliency(image: torch.Tensor, method: str = "objects", *, map=None) -> Guide:
     """Map of what stands out in `image` (N, 3, H, W), as a Guide.
 
     "objects", the default: a head trained on outlines of people, animals, vehicles, food, furniture and other things (see
-    `things`), its borders laid on the picture's edges. Where nothing stands out, the map is 0.5 everywhere and the note says
-    so. "classical" needs no training: a mix of two classical maps with class activations and faces, made an outline by
-    GrabCut; "mix" is the same without GrabCut, soft. "activation", "barrier", "connectivity", "frequency", "spectral" and
-    "center" are the single methods. `map`: a map of the user's own instead (see `load_map`). Raises SettingError, and
-    WeightsError where a network's weights are missing.
+    `things`), with "mix" as a second opinion, made an outline by GrabCut. If the head sees nothing, "classical" is taken and
+    the note says so; if that is in doubt too, the map is 0.5 everywhere. "classical" needs no trained head: a mix of two
+    classical maps with class activations and faces, made an outline by GrabCut; "mix" is the same without GrabCut, soft.
+    "activation", "barrier", "connectivity", "frequency", "spectral" and "center" are the single methods. `map`: a map of the
+    user's own instead (see `load_map`). Raises SettingError, and WeightsError where a network's weights are missing.
     """
     if map is not None:
         return load_map(map, tuple(image.shape[-2:]), "the saliency map")
@@ -193,19 +193,21 @@ def mixed_map(image: torch.Tensor) -> torch.Tensor:
 
 
 def object_map(image: torch.Tensor, full: torch.Tensor, seen: Things | None = None) -> tuple[torch.Tensor, str]:
-    """Where the trained head sees an object, sharpened, with the edges of the picture at full size.
+    """Where the trained head sees an object and contrast speaks for it, made an outline by GrabCut on the picture at full size.
 
-    `seen` is what the head sees in it, if that is known already.
+    Where the head sees nothing, contrast alone decides, and the note says so. `seen` is what the head sees, if that is known.
     """
-    found = seen or things(full)
-    size = tuple(full.shape[-2:])
-    if found.presence < PRESENT:
-        return torch.full((1, 1, *size), 0.5), "nothing stands out: the map is the same everywhere"
-    sharp = torch.sigmoid(SHARPEN * torch.logit(found.objects, 1e-4))
-    sharp = F.interpolate(sharp, image.shape[-2:], mode="bilinear", align_corners=False)
-    values = images.resize(guided_filter(sharp, image, max(2, max(image.shape[-2:]) // 80), 1e-3, full).clamp(0, 1), size)
-    filled = values.mean().item() > 0.9
-    return values, "objects fill the whole picture, so the map singles little out" if filled else ""
+    seen, size = seen or things(full), tuple(full.shape[-2:])
+    if seen.presence < PRESENT:
+        values, doubt = classical_map(image, full)
+        if doubt or (image.amax((2, 3)) - image.amin((2, 3))).max() < FLAT:
+            return torch.full((1, 1, *size), 0.5), "nothing stands out: the map is the same everywhere"
+        return values, "no person, animal or thing that the head knows: the outline is by contrast alone"
+    sure = F.interpolate(seen.objects, image.shape[-2:], mode="bilinear", align_corners=False)
+    logit = torch.logit(sure, 1e-4) + CONTRAST * torch.logit(mixed_map(image), 0.02)
+    mask = images.resize(grab_cut(logit.sigmoid(), image, 2, 4.0, full, color=0.6, least=0.0), size)
+    filled = mask.mean().item() > 0.9
+    return mask, "objects fill the whole picture, so the map singles little out" if filled else ""
 
 
 def classical_map(image: torch.Tensor, full: torch.Tensor) -> tuple[torch.Tensor, str]:
@@ -226,7 +228,7 @@ def _enlarge(values: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
 
 
 METHODS = {
-    "objects": (object_map, "head trained on outlines, on EfficientNet-Lite0 -> guided filter"),
+    "objects": (object_map, "head trained on outlines + classical maps + class activation -> GrabCut -> guided filter"),
     "classical": (classical_map, "classical maps + class activation + faces -> GrabCut -> guided filter"),
     "mix": (mixed_map, "classical maps + class activation + faces"),
     "activation": (class_activation, "class activation of EfficientNet-Lite0"),

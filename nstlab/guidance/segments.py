@@ -75,8 +75,8 @@ def segments(image: torch.Tensor, k: int = 5, method: str = "things", *, labels=
     """Regions of `image` (N, 3, H, W), as Segments.
 
     "things", the default: named regions by a trained head (person, animal, vehicle, food, furniture, other thing); the rest,
-    "background", is divided by the method "semantic" so that there are `k` regions in all, where so many are left. With more
-    pictures than one, a label has the same name in all. "semantic": at most `k` regions, k-means on features of
+    "background", is divided by the method "semantic" so that a picture has `k` regions in all. With more pictures than one, a
+    label has the same name in all. "semantic": at most `k` regions, k-means on features of
     EfficientNet-Lite0 at three strides, colour, and position, their borders laid on the picture's edges. "color": the same
     without the network. "deeplab": DeepLabV3's 21 named classes, downloaded on first use (`k` does not count). `labels`:
     labels of the user's own instead (see `load_labels`). Raises SettingError, WeightsError.
@@ -266,6 +266,7 @@ def named_masks(
     labels = belief.argmax(1)
     areas = torch.bincount(labels.flatten(), minlength=len(NAMES)) / labels.numel()
     small = (areas < LEAST) & (areas < areas.max())
+    small[areas.argsort(descending=True, stable=True)[k:]] = True
     labels = belief.masked_fill(small.view(1, -1, 1, 1), -1).argmax(1)
     present = labels.unique().tolist()
     masks = {NAMES[number]: labels == number for number in present}

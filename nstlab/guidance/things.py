@@ -10,6 +10,7 @@ from nstlab.encoders.efficientnet import load_lite0
 from nstlab.networks.saliency_head import NAMES, SaliencyHead, load_saliency_head, object_logit
 
 SIZES = ((320, False), (448, True))  # long side in pixels at which the head looks, and whether at the mirrored picture
+FLAT = 0.02  # a picture whose values differ by less shows nothing
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ def things(image: torch.Tensor, head: SaliencyHead | None = None) -> Things:
         found = found.flip(3) if mirrored else found
         logits = logits + F.interpolate(found, grid, mode="bilinear", align_corners=False) / len(SIZES)
     count = len(NAMES)
+    if (image.amax((2, 3)) - image.amin((2, 3))).max() < FLAT:
+        logits = F.one_hot(torch.zeros(1, *grid, dtype=torch.long), count + 1).movedim(-1, 1) * 20.0 - 10
     return Things(logits[:, :count].softmax(1), object_logit(logits).sigmoid(), logits[:, count:].sigmoid())
 
 
