@@ -103,14 +103,17 @@ def named(picture, wanted: torch.Tensor, seen) -> dict:
 
 
 def heads_found(picture, heads: list, seen) -> dict[str, list[int]]:
-    """[marked heads found, marked, boxes] by `faces`, and by the cascade alone.
+    """[marked heads found, marked, boxes elsewhere, large ones found, large ones] by `faces`, and by the cascade alone.
 
-    A head is found if a box of half to twice its height has its middle within three quarters of its height.
+    A head is found if a box of half to twice its height has its middle within three quarters of its height. A large one is
+    at least 8 % of the picture's long side high.
     """
+    large = [head for head in heads if head[2] >= 0.08 * max(picture.shape[-2:])]
 
     def count(boxes):
-        hit = sum(any(_meets(box, head) for box in boxes) for head in heads)
-        return [hit, len(heads), sum(not any(_meets(box, head) for head in heads) for box in boxes)]
+        hit = lambda marked: sum(any(_meets(box, head) for box in boxes) for head in marked)
+        elsewhere = sum(not any(_meets(box, head) for head in heads) for box in boxes)
+        return [hit(heads), len(heads), elsewhere, hit(large), len(large)]
 
     return {"faces": count(faces(picture, seen)), "cascade": count(frontal_faces(picture))}
 
@@ -168,8 +171,8 @@ def summary(rows: list[dict]) -> tuple[dict, dict]:
         sums = {name: [sum(row["names"][name][part] for row in rows) for part in (0, 1)] for name in NAMES}
         extra["names"] = {name: round(both / max(1, either), 3) for name, (both, either) in sums.items()}
         for who in ("faces", "cascade"):
-            found, marked, false = (sum(row["heads"][who][part] for row in rows) for part in range(3))
-            extra[who] = {"found": found, "marked": marked, "elsewhere": false}
+            keys = ("found", "marked", "elsewhere", "large_found", "large")
+            extra[who] = {key: sum(row["heads"][who][part] for row in rows) for part, key in enumerate(keys)}
         headline["faces_found"] = round(extra["faces"]["found"] / max(1, extra["faces"]["marked"]), 3)
     return {k: v for k, v in headline.items() if v is not None}, table | extra
 

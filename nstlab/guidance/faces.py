@@ -16,7 +16,7 @@ from nstlab.guidance.things import Things, things
 SIZES = (320, 640)  # long sides in pixels at which the cascade looks
 SMALLEST = 24  # side in pixels of the smallest face found there
 SURE = 0.6  # probability of a head that is enough by itself
-LEAST, DOUBTED = 0.05, 0.3  # that a face of the cascade needs if the mirrored picture has it too, and if not
+LEAST, DOUBTED = 0.05, 0.1  # that a face of the cascade needs if the mirrored picture has it too, and if not
 
 
 @dataclass(frozen=True)
