@@ -71,7 +71,7 @@ class Segments:
         return f"Segments({self.count} labels, {self.method}, {width} x {height}{', ' + self.note if self.note else ''})"
 
 
-def segments(image: torch.Tensor, k: int = 5, method: str = "things", *, labels=None, seed: int = 0) -> Segments:
+def segments(image: torch.Tensor, k: int = 5, method: str = "semantic", *, labels=None, seed: int = 0) -> Segments:
     """Regions of `image` (N, 3, H, W), as Segments.
 
     "things", the default: named regions by a trained head (person, animal, vehicle, food, furniture, other thing); the rest,
