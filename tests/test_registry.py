@@ -165,6 +165,12 @@ def test_what_a_crafted_picture_says_is_no_command(tmp_path):
     del hostile["__import__('os')"]
     path = images.save(image, tmp_path / "b.png", {"settings": hostile})
     assert command(path).endswith("'cat; rm -rf ~' '$(x)'")
+    hostile["content"] = "cat\x1b]0;title\x07"
+    with pytest.raises(SettingError, match="cannot be printed"):
+        command(images.save(image, tmp_path / "b.png", {"settings": hostile}))
+    for notebook in ({"notebook": 3, "parameters": {}}, {"notebook": "a.ipynb"}, {"notes": 7, "settings": [1]}):
+        with pytest.raises(SettingError, match="carries no recipe"):
+            command(images.save(image, tmp_path / "c.png", notebook))
     for settings in (
         {"system": "other", "content": "a", "styles": []},
         {"content": 3},

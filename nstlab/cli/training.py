@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from nstlab.errors import DivergedError, SettingError
+from nstlab.errors import DivergedError, SettingError, choose
 
 
 def train(
-    system: Annotated[str, typer.Argument(help="johnson (one style), conditional (several), or multiscale_gan.")],
+    system: Annotated[str, typer.Argument(help="A system with learned styles: see `nstlab systems`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for last.safetensors and log.csv.")],
     content: Annotated[str, typer.Option(help="The photos: a folder, or samples.")] = "samples",
     style: Annotated[list[str], typer.Option(help="The paintings to learn: a folder, files, names, or samples.")] = (
@@ -40,19 +40,18 @@ def train(
     precision: Annotated[str, typer.Option(help="fp32, or bf16 (mixed).")] = "fp32",
     blocks: Annotated[int | None, typer.Option(help="Residual blocks of the network.  [default: 4; a revision: 3]")] = None,
     begin: Annotated[Path | None, typer.Option(help="A checkpoint of the same system and styles to begin with.")] = None,
-    warmup: Annotated[
-        int | None, typer.Option(help="multiscale_gan: steps before the critic is heard.  [default: 100]")
-    ] = None,
-    critic: Annotated[list[str], typer.Option(help="multiscale_gan: NAME=VALUE of its critic: layers=3. Repeatable.")] = (),
+    warmup: Annotated[int | None, typer.Option(help="With a critic: steps before it is heard.  [default: 100]")] = None,
+    critic: Annotated[list[str], typer.Option(help="With a critic: NAME=VALUE of it, such as layers=3. Repeatable.")] = (),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's logs too.")] = False,
 ):
     """Train a network that paints in one pass. Ctrl-C ends it with a checkpoint; --resume goes on. Runs under torchrun."""
     from nstlab.options import weights_of
+    from nstlab.systems import registry
     from nstlab.systems.train import training
 
     game = parse_critic(critic) | ({} if warmup is None else {"warmup": warmup})
-    if game and system != "multiscale_gan":
+    if game and not registry.load(choose("trainable system", system, registry.trainable())).critic:
         raise SettingError(f"{system} has no critic: leave out --warmup and --critic")
     styles = list(style) if len(style) > 1 else style[0]
     made = training(

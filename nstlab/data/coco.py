@@ -19,8 +19,8 @@ class Coco(Files):
     """The photos of a folder that a file of COCO instances names, with the outlines that it holds, read by pycocotools.
 
     `missing` lists the photos that are named but not there, `unreadable` the photos with an outline that cannot be read, such
-    as a polygon of two points. Both are left out, which `notes` and a warning say. Raises ImageError for a
-    file of another kind or if no photo is there, SettingError without pycocotools.
+    as a polygon of two points. Missing photos and unreadable outlines are left out, which `notes` and a warning say. Raises
+    ImageError for a file of another kind or if no photo is there, SettingError without pycocotools.
     """
 
     def __init__(self, pictures, annotations):

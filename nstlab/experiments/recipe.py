@@ -37,26 +37,37 @@ def recipe(path) -> dict:
 def command(path) -> str:
     """The command that makes the picture at `path` again. Raises ImageError, or SettingError if no command does."""
     found = recipe(path)
-    if "notebook" in found:
-        return _papermill(found["notebook"], found["parameters"], str(path))
-    if found.get("settings"):
-        return _stylize(dict(found["settings"]), path)
-    raise SettingError(f"{path} carries no recipe: only pictures that nstlab saved say how they were made")
+    notebook, parameters, settings = (found.get(key) for key in ("notebook", "parameters", "settings"))
+    if isinstance(notebook, str) and isinstance(parameters, dict):
+        made = _papermill(notebook, parameters, str(path))
+    elif isinstance(settings, dict) and settings:
+        made = _stylize(dict(settings), path)
+    else:
+        raise SettingError(f"{path} carries no recipe: only pictures that nstlab saved say how they were made")
+    if not made.isprintable():  # line breaks, or codes that a terminal obeys
+        raise SettingError(f"{path}: its recipe has characters that cannot be printed, so it is not shown")
+    return made
 
 
 def notes(path) -> list[str]:
     """What the picture says besides, such as that its run was stopped. Raises ImageError."""
-    return recipe(path).get("notes", [])
+    said = recipe(path).get("notes", [])
+    return [note for note in said if isinstance(note, str) and note.isprintable()] if isinstance(said, list) else []
 
 
 def _papermill(notebook: str, parameters: dict, out: str) -> str:
-    words = ["papermill", notebook, f"{Path(out).stem}.ipynb"]
+    words = ["papermill", _no_option(notebook), _no_option(f"{Path(out).stem}.ipynb")]
     for name, value in [*parameters.items(), ("out", out)]:
         if isinstance(value, (list, dict)):
             words += ["-y", json.dumps({name: value})]
         elif value is not None:  # -r takes text as it is, -p makes numbers of what looks like one
             words += ["-r" if isinstance(value, str) and _looks_like_more(value) else "-p", name, str(value)]
     return shlex.join(words)
+
+
+def _no_option(file: str) -> str:
+    """A file's name in a form that no program takes for an option."""
+    return f"./{file}" if file.startswith("-") else file
 
 
 def _looks_like_more(text: str) -> bool:

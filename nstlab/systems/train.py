@@ -22,7 +22,7 @@ def training(
     folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None, style_scale: float = 1.0,
     k: float = 8.0, rate: float = 1e-3, network: dict | None = None, task: dict | None = None, begin=None, **options,
 ) -> Training:  # fmt: skip
-    """A training of `system` ("johnson", "conditional" or "multiscale_gan") made ready: iterate it.
+    """A training of `system` (one of `registry.trainable()`) made ready: iterate it.
 
     `content` are the photos and `style` the paintings to learn: folders, files, sample names, or "samples". `real` are the
     paintings that critics take for real (those of `style` if None). `guides` say what is kept: "saliency", "none", or a
