@@ -69,7 +69,7 @@ def demo(arguments: list[str]) -> int:
     out = ROOT / "out" / "demo"
     out.mkdir(parents=True, exist_ok=True)
     picture, started = out / "astronaut-starry-night.png", time.perf_counter()
-    settings = {"size": 512, "steps": 140, "out": str(picture)}
+    settings = {"size": 448, "steps": 85, "out": str(picture)}
     command = [
         PYTHON,
         "-m",
