@@ -1,8 +1,4 @@
-"""One command for everything: `python run.py demo | test [--fast] | lab | studio | notebooks [NAME...] | figures [NAME...]
-| course --student DIR --teacher DIR | publish --repository URL | publish --remove`.
-
-Needs only Python 3.11 or newer: the first command creates `.venv` and installs nstlab into it; all commands run in it.
-"""
+"""One command for everything: see USAGE."""
 
 import contextlib
 import hashlib
@@ -16,6 +12,11 @@ import venv
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+USAGE = """\
+One command for everything: `python run.py demo | test [--fast] | lab | studio | notebooks [NAME...] | figures [NAME...]
+| course --student DIR --teacher DIR | publish --repository URL | publish --remove`.
+
+Needs only Python 3.11 or newer: the first command creates `.venv` and installs nstlab into it; all commands run in it."""
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> int:
     commands = {"demo": demo, "test": test, "lab": lab, "studio": studio, "notebooks": notebooks, "figures": figures}
     commands |= {"course": course, "publish": publish}
     if not arguments or arguments[0] not in commands:
-        print(f"{__doc__.strip()}", file=sys.stderr)
+        print(USAGE, file=sys.stderr)
         return 2
     if sys.version_info < (3, 11):  # noqa: UP036 (whoever has an older one should be told)
         print("run.py: Python 3.11 or newer is needed", file=sys.stderr)

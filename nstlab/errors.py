@@ -2,7 +2,9 @@
 
 import difflib
 import math
+import numbers
 import operator
+import re
 
 
 class NstlabError(Exception):
@@ -64,9 +66,9 @@ def check_weight(name: str, value) -> float:
 def check_count(name: str, value, least: int = 1) -> int:
     """A whole number of at least `least`, such as a size in pixels or a number of steps, as an int.
 
-    NumPy's whole numbers count; booleans, floats and text do not. Raises SettingError.
+    NumPy's whole numbers count, and so do 48.0 and "48", which papermill may pass; booleans do not. Raises SettingError.
     """
-    number = _whole(value)
+    number = whole(value)
     if number is None or number < least:
         raise SettingError(f"{name} {value}: give a whole number of {least} or more")
     return number
@@ -74,14 +76,22 @@ def check_count(name: str, value, least: int = 1) -> int:
 
 def check_seed(value) -> int:
     """The seed of a random generator as an int; raises SettingError unless it is a whole number from 0 to 2^63 - 1."""
-    number = _whole(value)
+    number = whole(value)
     if number is None or not 0 <= number < 2**63:
         raise SettingError(f"seed {value}: give a whole number from 0 to 9223372036854775807")
     return number
 
 
-def _whole(value) -> int | None:
+def whole(value) -> int | None:
+    """The whole number that a value is or writes, as an int: 48, 48.0, "48" or "48.0"; None for anything else."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*([+-]?\d+)(?:\.0*)?\s*", value, re.ASCII)
+        return int(match[1]) if match and len(match[1]) < 100 else None
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "torch.bool":
+        return None
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        return int(value) if math.isfinite(value) and value == int(value) else None
     try:
-        return None if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "torch.bool" else operator.index(value)
+        return operator.index(value)
     except TypeError:
         return None

@@ -36,6 +36,21 @@ def expanded(path) -> Path:
         raise ImageError(f"{path}: no home folder is known for ~, write the whole path") from None
 
 
+def mode(path: Path) -> int:
+    """The mode of what is at `path`, 0 if nothing is. Raises OSError where that cannot be known, ValueError for no path."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def reason(error: Exception) -> str:
+    """Why a file cannot be read or written, and what to do where permissions are the cause."""
+    if isinstance(error, PermissionError):
+        return "permission denied; change the permissions of the file or its folder, or choose another"
+    return getattr(error, "strerror", None) or str(error)
+
+
 def cache_dir() -> Path:
     """The user's cache folder for nstlab: $NSTLAB_CACHE, else the platform's. Created only when something is written.
 

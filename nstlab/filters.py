@@ -114,7 +114,7 @@ def laplacian(image: torch.Tensor, pool: int = 4) -> torch.Tensor:
     Each value is 4 times a pixel less its four neighbours: 0 on constants and on ramps. The outermost pixels have too few
     neighbours and are left out, so the result is 2 smaller than the pooled picture.
     """
-    check_count("pool", pool)
+    pool = check_count("pool", pool)
     if min(image.shape[-2:]) < 3 * pool:
         size = f"{image.shape[-1]} x {image.shape[-2]}"
         raise SettingError(f"pool {pool}: it takes {3 * pool} pixels along each side, the picture has {size}")

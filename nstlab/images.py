@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from nstlab import samples
 from nstlab.errors import ImageError, SettingError, check_count, nearest
-from nstlab.files import atomic_write, expanded
+from nstlab.files import atomic_write, expanded, mode, reason
 from nstlab.formats import decode
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
@@ -62,27 +62,19 @@ def locate(source) -> Path:
         raise ImageError(f"a picture is a path, a sample's name, a PIL image, bytes or a tensor, not {type(source).__name__}")
     path = expanded(source)
     try:
-        mode = _mode(path)
+        found = mode(path)
     except (OSError, ValueError) as error:
-        raise ImageError(f"{source} cannot be read: {_reason(error)}") from None
-    if stat.S_ISREG(mode):
+        raise ImageError(f"{source} cannot be read: {reason(error)}") from None
+    if stat.S_ISREG(found):
         return path
     if str(source) in samples.catalogue():
         return samples.sample(str(source)).path
-    if mode:
-        kind = "a folder: name a picture file in it" if stat.S_ISDIR(mode) else "no ordinary file: name a picture file"
+    if found:
+        kind = "a folder: name a picture file in it" if stat.S_ISDIR(found) else "no ordinary file: name a picture file"
         raise ImageError(f"{path} is {kind}")
     if path.suffix or os.sep in str(source) or "/" in str(source):
         raise ImageError(f"{path}: there is no such file; check the path, or see `nstlab samples` for names")
     raise ImageError(f"'{source}' is neither a file nor a sample picture: {nearest(source, samples.catalogue())}")
-
-
-def _mode(path: Path) -> int:
-    """The mode of what is at `path`, 0 if nothing is. Raises OSError where that cannot be known, ValueError for no path."""
-    try:
-        return path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return 0
 
 
 def _contents(path: Path) -> tuple[bytes, str]:
@@ -92,13 +84,7 @@ def _contents(path: Path) -> tuple[bytes, str]:
             raise ImageError(f"{path} is larger than {decode.MAX_BYTES // 10**9} GB: make a smaller copy of it")
         return path.read_bytes(), str(path)
     except OSError as error:
-        raise ImageError(f"{path} cannot be read: {_reason(error)}") from None
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return "permission denied; change the permissions of the file or its folder, or choose another"
-    return getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"{path} cannot be read: {reason(error)}") from None
 
 
 def from_pil(picture: Image.Image) -> torch.Tensor:
@@ -175,7 +161,7 @@ def save(image: torch.Tensor, path, metadata: dict | None = None) -> Path:
         with atomic_write(path) as temporary:
             picture.save(temporary, **options)
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path} cannot be written: {_reason(error)}") from None
+        raise ImageError(f"{path} cannot be written: {reason(error)}") from None
     return path
 
 
@@ -185,12 +171,12 @@ def writable(path, shape: tuple[int, int] | None = None) -> Path:
     if path.suffix.lower() not in FORMATS:
         raise ImageError(f"{path}: name the picture with one of {', '.join(FORMATS)}")
     try:
-        if not stat.S_ISDIR(_mode(path.parent)):
+        if not stat.S_ISDIR(mode(path.parent)):
             raise ImageError(f"{path}: the folder {path.parent} does not exist; make it first")
-        if stat.S_ISDIR(_mode(path)) or not os.access(path.parent, os.W_OK | os.X_OK):
+        if stat.S_ISDIR(mode(path)) or not os.access(path.parent, os.W_OK | os.X_OK):
             raise ImageError(f"{path} cannot be written: choose another file or folder")
     except (OSError, ValueError) as error:
-        raise ImageError(f"{path} cannot be written: {_reason(error)}") from None
+        raise ImageError(f"{path} cannot be written: {reason(error)}") from None
     if shape is not None:
         _check_fits(path, *shape)
     return path

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nstlab.errors import SettingError, choose
+from nstlab.errors import SettingError, choose, whole
 
 KINDS = ("int", "float", "text", "texts", "numbers", "layers", "weights", "python")
 GIVEN_IN_PYTHON = "image"  # what the settings call a value that no command line can repeat, such as a tensor
@@ -30,10 +30,14 @@ def flag(field: dataclasses.Field) -> str:
 
 def make(options: type, system: str, given: dict):
     """The options dataclass with the given values. Raises SettingError for a name it does not have."""
-    names = [field.name for field in dataclasses.fields(options)]
-    for name in given:
-        choose(f"option of {system}", name, names)
-    return options(**given)
+    fields = {field.name: field for field in dataclasses.fields(options)}
+    return options(**{name: _typed(fields[choose(f"option of {system}", name, fields)], given[name]) for name in given})
+
+
+def _typed(field: dataclasses.Field, value):
+    """The value of an option as the settings keep it: 48.0 and "48" are 48 where a whole number is asked for."""
+    number = whole(value) if field.metadata["kind"] == "int" else None
+    return value if number is None else number
 
 
 def settings(options) -> dict:
@@ -71,6 +75,41 @@ def parsed(field: dataclasses.Field, value):
         except ValueError:
             raise SettingError(f"{field.name} '{value}': write numbers with commas between, such as 0.7,0.3") from None
     return value
+
+
+def split(text: str) -> list[str]:
+    """The values in a text with commas between: "[1,2],'a,b',c" has three. Raises SettingError.
+
+    A comma within brackets or quotes that a value begins with parts nothing; the quotes stay.
+    """
+    values, place = [], 0
+    while place <= len(text):
+        place += len(text[place:]) - len(text[place:].lstrip())
+        end = _end(text, place)
+        comma = text.find(",", end)
+        values.append(text[place : len(text) if comma < 0 else comma].strip())
+        place = len(text) + 1 if comma < 0 else comma + 1
+    return values
+
+
+def _end(text: str, place: int) -> int:
+    """Where the brackets or quotes that open at `place` are closed again; `place` itself if there are none."""
+    closing, opened = {"[": "]", "(": ")", "{": "}"}, []
+    if text[place : place + 1] not in (*closing, "'", '"'):
+        return place
+    for number, character in enumerate(text[place:], place):
+        if opened and opened[-1] in "'\"":
+            if character == opened[-1] and text[number - 1] != "\\":
+                opened.pop()
+        elif character in closing:
+            opened.append(closing[character])
+        elif character in "'\"":
+            opened.append(character)
+        elif opened and character == opened[-1]:
+            opened.pop()
+        if not opened:
+            return number + 1
+    raise SettingError(f"'{text[place:]}' does not close what it opens: end it with {opened[-1]}, or put the value in quotes")
 
 
 def weights_of(texts) -> dict[str, float]:

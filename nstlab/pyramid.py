@@ -15,8 +15,7 @@ def schedule(size: int, steps: int, levels: int | None = None) -> list[tuple[int
     With `levels` None there are as many scales, up to 4, as keep the coarsest at 80 px or more. A step costs a quarter of one
     at the next finer scale, so most steps are spent on the coarse ones. The steps add up to `steps`. Raises SettingError.
     """
-    check_count("size", size)
-    check_count("steps", steps)
+    size, steps = check_count("size", size), check_count("steps", steps)
     if levels is None:
         levels = 1
         while levels < 4 and size / 2**levels >= SMALLEST and steps > levels:

@@ -159,14 +159,16 @@ def test_paths_that_no_system_takes():
 # single values
 
 
-@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), np.array(3), torch.tensor(3)])
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), np.array(3), torch.tensor(3), 3.0, np.float32(3), "3", " 3.0 "])
 def test_whole_numbers_of_any_library(value):
     assert check_count("steps", value) == check_seed(value) == 3
     assert type(check_count("steps", value)) is type(check_seed(value)) is int
 
 
 @pytest.mark.parametrize(
-    "value", [True, np.True_, torch.tensor(True), 3.0, np.float64(3), "3", None, [3], np.array([3, 4]), torch.tensor([1, 2])]
+    "value",
+    [True, np.True_, torch.tensor(True), 3.5, np.float64(3.5), float("nan"), float("inf"), "3.5", "three", "1e3", "0x3", ""]
+    + [None, [3], np.array([3, 4]), torch.tensor([1, 2])],
 )
 def test_what_is_no_whole_number_is_refused(value):
     for check in (lambda v: check_count("steps", v), check_seed):

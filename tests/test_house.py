@@ -83,6 +83,15 @@ def test_rooms_are_small():
     assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 16
 
 
+def test_no_check_is_left_out_when_python_optimises():
+    """`python -OO` drops assertions and docstrings, so nothing may rest on them."""
+    for path in [*FILES, ROOT / "run.py"]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not isinstance(node, ast.Assert), f"{path}:{node.lineno}"
+            read = isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load)
+            assert not (read and getattr(node, "id", getattr(node, "attr", "")) == "__doc__"), f"{path}:{node.lineno}"
+
+
 def test_every_public_thing_says_what_it_is():
     for path in FILES:
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -62,15 +62,27 @@ def test_values_take_the_type_of_the_default(tmp_path, monkeypatch):
     }  # fmt: skip
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.jpg").write_bytes(b"")
+    for folder in ("photos", "cat"):  # the second is a sample's name too
+        (tmp_path / folder).mkdir()
     wanted = {
         ("style", "7"): "7", ("style", "mine.jpg"): str(tmp_path / "mine.jpg"), ("size", "64"): 64, ("weight", "2"): 2.0,
         ("weight", 3): 3.0, ("colors", "false"): False, ("layers", "['b', 'c']"): ["b", "c"], ("half", "word"): "word",
         ("half", "(1, 2)"): [1, 2], ("half", "{1}"): "{1}",
+        ("style", "photos"): str(tmp_path / "photos"), ("half", "photos"): str(tmp_path / "photos"), ("style", "cat"): "cat",
+        ("layers", "['photos', 'b']"): [str(tmp_path / "photos"), "b"], ("style", "'photos'"): "photos", ("half", "'48'"): "48",
+        ("style", "./cat"): str(tmp_path / "cat"), ("size", "48.0"): 48, ("size", 48.0): 48, ("half", "48"): 48,
     }  # fmt: skip
     for (name, value), right in wanted.items():
         found = rerun.converted(notebook, name, value)
         assert found == right and type(found) is type(right)
-    for name, value in [("size", "1.5"), ("size", "big"), ("weight", "nan"), ("weight", "inf"), ("colors", "2")]:
+    for name, value in [
+        ("size", "48.5"),
+        ("size", "1.5"),
+        ("size", "big"),
+        ("weight", "nan"),
+        ("weight", "inf"),
+        ("colors", "2"),
+    ]:
         with pytest.raises(SettingError, match=f"{name}={value}: paint.ipynb wants"):
             rerun.converted(notebook, name, value)
     with pytest.raises(SettingError, match="did you mean weight"):
@@ -101,6 +113,26 @@ def test_other_refusals(tmp_path):
         with pytest.raises(SettingError, match="grid"):
             cli_sweep.parse_grid(texts)
     assert cli_sweep.parse_grid(["a=1, 2", "b=x=y"]) == {"a": ["1", "2"], "b": ["x=y"]}
+
+
+def test_values_of_a_grid_that_hold_commas():
+    for text, values in {
+        "[1,2],[3,4]": ["[1,2]", "[3,4]"], "[], [ 1 ]": ["[]", "[ 1 ]"], "(1,(2,3)),4": ["(1,(2,3))", "4"],
+        "'a,b',c": ["'a,b'", "c"], "['a]',\"b,'\"],1": ["['a]',\"b,'\"]", "1"], "it's.png,cat": ["it's.png", "cat"],
+        "{'a': [1, 2]},{}": ["{'a': [1, 2]}", "{}"], "(1).png,a[2.png": ["(1).png", "a[2.png"], r"'a\',b'": [r"'a\',b'"],
+    }.items():  # fmt: skip
+        assert cli_sweep.parse_grid([f"name={text}"]) == {"name": values}
+    for text in ("[1,2", "'a,b", "[(1],2"):
+        with pytest.raises(SettingError, match="does not close what it opens"):
+            cli_sweep.parse_grid([f"name={text}"])
+
+
+def test_a_grid_of_lists_is_run_list_by_list(made, tmp_path):
+    notebook, ran = made
+    perform(notebook, tmp_path / "out", **cli_sweep.parse_grid(["layers=['a','b'],[]", "half=[1,2],[3,4]"]))
+    assert [(values["layers"], values["half"]) for values in ran] == [
+        (["a", "b"], [1, 2]), (["a", "b"], [3, 4]), ([], [1, 2]), ([], [3, 4])
+    ]  # fmt: skip
 
 
 def test_only_what_is_missing_is_run(made, tmp_path):

@@ -1,8 +1,8 @@
 """The `nstlab` command. Whatever goes wrong is one sentence on stderr and exit code 2."""
 
+import os
 import platform
 import sys
-import warnings
 from importlib import metadata
 from typing import Annotated
 
@@ -10,9 +10,11 @@ import typer
 
 from nstlab.cli import sweep as cli_sweep
 from nstlab.cli import training as cli_training
+from nstlab.cli.console import ConsoleError, console
 from nstlab.errors import NstlabError
+from nstlab.files import reason
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__.split(".")[0] + ".")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help="Neural style transfer.")
 weights_app = typer.Typer(rich_markup_mode=None, help="Pretrained files: which there are, and how to get them.")
 app.add_typer(weights_app, name="weights")
 app.command()(cli_training.train)
@@ -94,10 +96,19 @@ def get_weights(name: Annotated[str, typer.Argument(help="A name from `nstlab we
 
 def main() -> None:
     """Entry point: turns every error a user can cause into one sentence, and every warning too."""
-    warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
+    with console():
+        code = _run()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command; returns its exit code."""
     try:
         app.command("stylize")(_stylize(sys.argv[1:]))
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="nstlab")
+        sys.stdout.flush()
+    except ConsoleError as error:
+        code = 141 if error.closed else _fail(str(error))  # 141: as a program that SIGPIPE ends, which says nothing
     except NstlabError as error:
         code = _fail(str(error))
     except typer.TyperException as error:
@@ -105,11 +116,15 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         print("nstlab: stopped, nothing was written", file=sys.stderr)
         code = 130
+    except OSError as error:
+        if error.filename is None:
+            raise
+        code = _fail(str(NstlabError(f"{os.fsdecode(error.filename)} cannot be used: {reason(error)}")))
     except (RuntimeError, MemoryError) as error:
         if not _out_of_memory(error):
             raise
         code = _fail("there is not enough memory for this: try a smaller --size, or close other programs")
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _stylize(arguments: list[str]):

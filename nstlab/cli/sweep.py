@@ -8,11 +8,15 @@ from typing import Annotated
 import typer
 
 from nstlab.errors import SettingError
+from nstlab.options import split
 
 
 def sweep(
     notebook: Annotated[Path, typer.Argument(help="The notebook to run.")],
-    grid: Annotated[list[str], typer.Option(help="NAME=V1,V2,...: values for a parameter of the notebook. Repeatable.")],
+    grid: Annotated[
+        list[str],
+        typer.Option(help="NAME=V1,V2,...: values for a parameter of the notebook; lists as [1,2],[3,4]. Repeatable."),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures, the tables and the contact sheet.")],
     jobs: Annotated[
         int | None, typer.Option(help="Runs at a time on this machine; else one for each of up to 4 cores.")
@@ -54,12 +58,12 @@ def _stop(number, frame):
 
 
 def parse_grid(texts) -> dict[str, list[str]]:
-    """{"size": ["64", "128"]} from ["size=64,128"]."""
+    """{"size": ["64", "128"]} from ["size=64,128"]. Raises SettingError."""
     grid = {}
     for text in texts:
         name, equals, values = text.partition("=")
         name = name.strip()
-        values = [value.strip() for value in values.split(",")]
+        values = split(values)
         if not equals or not name or not all(values):
             raise SettingError(f"grid '{text}': write it as NAME=V1,V2, such as style_weight=1,10,100")
         if name in grid:
@@ -90,4 +94,4 @@ def recipe(file: Annotated[Path, typer.Argument(help="A picture that nstlab save
 
     for note in notes(file):
         print(f"note: {note}", file=sys.stderr)
-    print(command(file))
+    print(command(file, sys.stdout.encoding or "utf-8"))

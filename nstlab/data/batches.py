@@ -37,11 +37,8 @@ class Batches:
 
     def __init__(self, pictures: Pictures, size: int, batch: int, *, seed=0, guides=None, rank=0, ranks=1, workers=0,
                  long_side: int | None = None):  # fmt: skip
-        for name, value in (("size", size), ("batch", batch), ("ranks", ranks)):
-            check_count(name, value)
-        check_seed(seed)
-        for name, value in (("rank", rank), ("workers", workers)):
-            check_count(name, value, 0)
+        size, batch, ranks = check_count("size", size), check_count("batch", batch), check_count("ranks", ranks)
+        rank, workers, seed = check_count("rank", rank, 0), check_count("workers", workers, 0), check_seed(seed)
         if len(pictures) < batch:
             raise SettingError(
                 f"{len(pictures)} pictures are fewer than a batch of {batch}: add pictures or take less at a time"
@@ -64,7 +61,7 @@ class Batches:
 
     def stream(self, first_step: int = 0):
         """Yield the batches from `first_step` on, without end. With workers they are prepared ahead; they are the same."""
-        check_count("step", first_step, 0)
+        first_step = check_count("step", first_step, 0)
         if not self.workers:
             yield from map(self.__getitem__, itertools.count(first_step))  # without end
         cropper = Cropper(self.pictures.plain(), *self._options, MEMORY // max(1, self.workers))

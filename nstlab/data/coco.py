@@ -11,7 +11,7 @@ from PIL import Image
 
 from nstlab.data.pictures import Files, folder
 from nstlab.errors import ImageError, SettingError
-from nstlab.files import expanded
+from nstlab.files import expanded, reason
 from nstlab.formats import containers, decode
 
 
@@ -106,7 +106,7 @@ def _read(file: Path):
             found = COCO(str(file))
         ids = sorted(found.imgs)
     except OSError as error:
-        raise ImageError(f"{file} cannot be read: {error.strerror or error}") from None
+        raise ImageError(f"{file} cannot be read: {reason(error)}") from None
     except (ValueError, AssertionError, KeyError, TypeError, AttributeError, RecursionError):
         raise ImageError(f"{file} is no COCO file: name a JSON such as instances_train2017.json") from None
     photos, things = found.imgs.values(), found.anns.values()

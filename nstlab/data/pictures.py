@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 import torch
 
 from nstlab import images, samples
 from nstlab.errors import ImageError, choose
-from nstlab.files import expanded
+from nstlab.files import expanded, mode, reason
 
 
 class Pictures:
@@ -56,7 +57,7 @@ class Files(Pictures):
         try:
             return hashlib.sha256(self.paths[index].read_bytes()).hexdigest()
         except OSError as error:
-            raise ImageError(f"{self.paths[index]} cannot be read: {error.strerror or error}") from None
+            raise ImageError(f"{self.paths[index]} cannot be read: {reason(error)}") from None
 
 
 class Folder(Files):
@@ -99,7 +100,7 @@ def open_pictures(source, kind: str) -> Files:
         return Samples(kind)
     if not str(source).strip():
         raise ImageError("the name of the pictures is empty: give a folder, a picture file, or 'samples'")
-    if expanded(source).is_dir():
+    if _is(stat.S_ISDIR, expanded(source)):
         return Folder(source)
     path = images.locate(source)
     return Files([path.name if path.name == Path(source).name else str(source)], [path])
@@ -113,7 +114,7 @@ def _files(root: Path, above: tuple[str, ...] = ()):
     try:
         entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        raise ImageError(f"{root} cannot be read: {error.strerror or error}") from None
+        raise ImageError(f"{root} cannot be read: {reason(error)}") from None
     for entry in entries:
         if entry.is_dir():
             yield from _files(entry, (*above, real))
@@ -121,11 +122,19 @@ def _files(root: Path, above: tuple[str, ...] = ()):
             yield entry
 
 
+def _is(kind, path: Path) -> bool:
+    """Whether there is something of this kind (a test of modes) at the path. Raises ImageError where that cannot be known."""
+    try:
+        return bool(kind(mode(path)))
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path} cannot be read: {reason(error)}") from None
+
+
 def folder(path) -> Path:
     """The path, if it is a folder. Raises ImageError."""
     path = expanded(path)
-    if path.is_file():
+    if _is(stat.S_ISREG, path):
         raise ImageError(f"{path} is a file, not a folder: name the folder the pictures are in")
-    if not path.is_dir():
+    if not _is(stat.S_ISDIR, path):
         raise ImageError(f"{path}: there is no such folder; check the path")
     return path

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from nstlab.errors import check_count
+from nstlab.errors import check_count, check_seed
 
 SHAPES = ("ball", "box", "cone")
 
@@ -24,8 +24,8 @@ def scene(seed: int = 0, size: int | tuple[int, int] = 96, things: int | None = 
 
     What stands lower in the picture is nearer, larger and less hazy; nearness is 1 at the lower border and 0 at the horizon.
     """
-    height, width = (check_count("size", side) for side in ((size, size) if isinstance(size, int) else size))
-    draw = torch.Generator().manual_seed(seed)
+    height, width = (check_count("size", side) for side in (size if isinstance(size, (tuple, list)) else (size, size)))
+    draw = torch.Generator().manual_seed(check_seed(seed))
     uniform = lambda low, high: low + (high - low) * torch.rand((), generator=draw).item()
     rows = torch.linspace(0, 1, height).view(-1, 1).expand(height, width)
     columns = torch.linspace(0, width / height, width).expand(height, width)

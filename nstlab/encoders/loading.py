@@ -1,5 +1,6 @@
 """Encoders by name, and the scales that bring each layer to a mean activation of 1."""
 
+import contextlib
 import functools
 import json
 from pathlib import Path
@@ -51,7 +52,7 @@ def _scales(path: Path, convs, normalisation) -> dict[str, float]:
     if key in table:
         return table[key]["scales"]
     kept = cache_dir() / "scales" / f"{key}.json"
-    if kept.exists():
+    with contextlib.suppress(OSError, ValueError):  # missing, not to be read, or damaged: they are measured again
         return json.loads(kept.read_text())
     scales = measure_scales(convs, normalisation)
     try:

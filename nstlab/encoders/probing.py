@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from nstlab import images
 from nstlab.encoders.base import Encoder
 from nstlab.encoders.vgg import BLOCKS, VGG
-from nstlab.errors import SettingError, choose
+from nstlab.errors import SettingError, check_seed, choose
 
 VGG19_LAYERS = tuple(f"relu{b}_{i}" for b, count in enumerate(BLOCKS[16], 1) for i in range(1, count + 1))
 
@@ -122,7 +122,7 @@ def cut(image: torch.Tensor, box: tuple[int, int, int, int]) -> torch.Tensor:
 
 def random_encoder(seed: int = 0, **options) -> Encoder:
     """A VGG-19 that has learned nothing: normal weights of variance 2 / inputs (He et al. 2015), no biases."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     convs, inputs = [], 3
     for layer in VGG19_LAYERS:
         outputs = min(64 * 2 ** (int(layer[4]) - 1), 512)

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from nstlab.errors import WeightsError, choose
+from nstlab.files import reason
 
 Convs = list[tuple[torch.Tensor, torch.Tensor]]  # (weight OIHW for RGB input, bias) of each convolution, in order
 
@@ -109,14 +110,16 @@ def fetch(name: str) -> Path:
             with contextlib.redirect_stdout(io.StringIO()):  # the progress bar on stderr is enough
                 enum.IMAGENET1K_V1.get_state_dict(check_hash=True, progress=True)
         except (OSError, RuntimeError) as error:
-            reason = str(error).strip("<>") or type(error).__name__
-            raise WeightsError(f"the weights of {name} could not be downloaded ({reason}): {source.get}") from None
+            said = str(error).strip("<>") or type(error).__name__
+            raise WeightsError(f"the weights of {name} could not be downloaded ({said}): {source.get}") from None
     return find(name)
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a safetensors file or of a torch file; a pickle that holds code is refused."""
+    """Tensors of a safetensors file or of a torch file; a pickle that holds code is refused. Raises WeightsError."""
     try:
+        with open(path, "rb"):  # safetensors calls every file that it cannot open missing
+            pass
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
@@ -124,9 +127,11 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"{path}: there is no such file of weights") from None
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {reason(error)}") from None
     except Exception as error:  # torch, pickle, zip and safetensors each raise their own
-        reason = str(error).splitlines()[0][:120]
-        raise WeightsError(f"{path} is not a file of plain weights ({reason}): use safetensors or a state dict") from None
+        said = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise WeightsError(f"{path} is not a file of plain weights ({said}): use safetensors or a state dict") from None
 
 
 def original_vgg19() -> Convs:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from nstlab import images
+from nstlab.errors import ImageError
 from nstlab.files import atomic_write
 
 SIDE, GAP, TYPE, COLUMNS = 240, 14, 16, 8  # pixels, but the last: tiles in a row, at most
@@ -45,11 +47,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 def _thumbnail(path: Path | None, instead: str, font) -> Image.Image:
     try:
         if path is not None:
-            with Image.open(path) as picture:
-                picture = picture.convert("RGB")
-            scale = SIDE / max(picture.size)
-            return picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            return images.to_pil(images.load(path, SIDE))
+    except ImageError:
         instead = "a picture that cannot be read"  # a notebook of the user's may save anything
     tile = Image.new("RGB", (SIDE, SIDE), "#e4e4e4")
     lines = [part for line in instead.splitlines() for part in _wrapped(line, font, SIDE - 24)][:8]

@@ -1,6 +1,7 @@
 """How a picture was made, kept in the picture: the notebook and its values, or the settings of `nstlab stylize`."""
 
 import json
+import os
 import shlex
 import struct
 import zlib
@@ -34,16 +35,20 @@ def recipe(path) -> dict:
     return images.metadata(path, KEY) or images.metadata(path)
 
 
-def command(path) -> str:
-    """The command that makes the picture at `path` again. Raises ImageError, or SettingError if no command does."""
+def command(path, encoding: str = "utf-8") -> str:
+    """The command that makes the picture at `path` again, for a shell; what `encoding` lacks is written as its bytes.
+
+    Raises ImageError, or SettingError if no command does.
+    """
     found = recipe(path)
     notebook, parameters, settings = (found.get(key) for key in ("notebook", "parameters", "settings"))
     if isinstance(notebook, str) and isinstance(parameters, dict):
-        made = _papermill(notebook, parameters, str(path))
+        words = _papermill(notebook, parameters, str(path))
     elif isinstance(settings, dict) and settings:
-        made = _stylize(dict(settings), path)
+        words = _stylize(dict(settings), path)
     else:
         raise SettingError(f"{path} carries no recipe: only pictures that nstlab saved say how they were made")
+    made = " ".join(_quoted(word, encoding) for word in words)
     if not made.isprintable():  # line breaks, or codes that a terminal obeys
         raise SettingError(f"{path}: its recipe has characters that cannot be printed, so it is not shown")
     return made
@@ -55,14 +60,34 @@ def notes(path) -> list[str]:
     return [note for note in said if isinstance(note, str) and note.isprintable()] if isinstance(said, list) else []
 
 
-def _papermill(notebook: str, parameters: dict, out: str) -> str:
+def _papermill(notebook: str, parameters: dict, out: str) -> list[str]:
     words = ["papermill", _no_option(notebook), _no_option(f"{Path(out).stem}.ipynb")]
     for name, value in [*parameters.items(), ("out", out)]:
         if isinstance(value, (list, dict)):
             words += ["-y", json.dumps({name: value})]
         elif value is not None:  # -r takes text as it is, -p makes numbers of what looks like one
             words += ["-r" if isinstance(value, str) and _looks_like_more(value) else "-p", name, str(value)]
-    return shlex.join(words)
+    return words
+
+
+def _quoted(word: str, encoding: str) -> str:
+    """A word as the shell takes it; with bytes as $'\\xff' where the encoding lacks a character or a name is no text."""
+    try:
+        word.encode(encoding)
+        return shlex.quote(word)
+    except UnicodeEncodeError:
+        return "$'" + "".join(_escaped(character, encoding) for character in word) + "'"
+
+
+def _escaped(character: str, encoding: str) -> str:
+    try:
+        character.encode(encoding)
+        return f"\\{character}" if character in "\\'" else character
+    except UnicodeEncodeError:
+        try:
+            return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
+        except UnicodeEncodeError:
+            return character  # no byte of a name: it is refused as one that cannot be printed
 
 
 def _no_option(file: str) -> str:
@@ -77,8 +102,8 @@ def _looks_like_more(text: str) -> bool:
         return False
 
 
-def _stylize(settings: dict, path) -> str:
-    """`nstlab stylize ...` for settings that a picture carries. Raises SettingError for those of another program."""
+def _stylize(settings: dict, path) -> list[str]:
+    """The words of `nstlab stylize ...` for a picture's settings. Raises SettingError for those of another program."""
     try:
         content, styles, system = (settings.pop(key) for key in ("content", "styles", "system"))
         if not (isinstance(content, str) and isinstance(system, str) and all(isinstance(style, str) for style in styles)):
@@ -93,4 +118,4 @@ def _stylize(settings: dict, path) -> str:
     chosen = [] if system == "gatys" else ["--system", system]
     names = [content, *styles]
     guard = ["--"] if any(each.startswith("-") for each in names) else []  # a name with a dash is no option
-    return shlex.join(["nstlab", "stylize", *chosen, *found, "-o", str(path), *guard, *names])
+    return ["nstlab", "stylize", *chosen, *found, "-o", str(path), *guard, *names]

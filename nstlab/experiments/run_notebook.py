@@ -2,14 +2,18 @@
 
 import ast
 import difflib
+import math
 import os
+import stat
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nstlab.errors import SettingError, choose
+from nstlab import samples
+from nstlab.errors import SettingError, choose, whole
 from nstlab.experiments.results import results_of, source_hash
+from nstlab.files import mode
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
 PLAIN = (str, int, float, list, dict, type(None))  # what JSON keeps
@@ -84,31 +88,46 @@ def _literal(node, otherwise=None):
 
 
 def converted(notebook: Notebook, name: str, value):
-    """`value`, text or not, as the type of the parameter's default; a file's name as its full path. Raises SettingError."""
+    """`value`, text or not, as the type of the parameter's default. Raises SettingError.
+
+    The path of a file or folder, as seen from where the user stands, becomes its full path, since the notebook runs in its own
+    folder. A sample's name stays a name; quoted text stays as it is within the quotes.
+    """
     if not notebook.parameters:
         raise SettingError(f"{notebook.path} has no parameters: give the tag 'parameters' to the cell that sets them")
     default = notebook.parameters[choose(f"parameter of {notebook.path.name}", name, notebook.parameters)]
     text = value if isinstance(value, str) else repr(value)
     if isinstance(default, str):
-        text = str(value)
-        return str(Path(text).resolve()) if _is_file(text) else text
+        text, quoted = str(value), _literal(text) if text[:1] in ("'", '"') else None
+        return quoted if isinstance(quoted, str) else _placed(text)
     if type(default) not in KINDS:
-        found = _literal(text, text)
-        return list(found) if isinstance(found, tuple) else found if isinstance(found, PLAIN) else text
-    try:
-        made = {"true": True, "false": False}[text.lower()] if isinstance(default, bool) else type(default)(text)
-        if made - made != 0:
-            raise ValueError
-    except (KeyError, ValueError):
-        raise SettingError(f"{name}={text}: {notebook.path.name} wants {KINDS[type(default)]}, such as {default}") from None
+        found = _literal(text, _placed(text))
+        found = [_placed(each) for each in found] if isinstance(found, (list, tuple)) else found
+        return found if isinstance(found, PLAIN) else text
+    if isinstance(default, bool):
+        made = {"true": True, "false": False}.get(text.lower())
+    else:
+        made = whole(text) if isinstance(default, int) else _number(text)
+    if made is None:
+        raise SettingError(f"{name}={text}: {notebook.path.name} wants {KINDS[type(default)]}, such as {default}")
     return made
 
 
-def _is_file(text: str) -> bool:
+def _number(text: str) -> float | None:
     try:
-        return Path(text).is_file()
+        return float(text) if math.isfinite(float(text)) else None
+    except ValueError:
+        return None
+
+
+def _placed(value):
+    """The full path of a file or folder that a text names from here; anything else as it is."""
+    try:
+        kind = mode(Path(value)) if isinstance(value, str) and value.strip() else 0
+        named = stat.S_ISDIR(kind) and value in samples.catalogue()  # a sample goes before a folder, as in images.locate
+        return str(Path(value).resolve()) if kind and not named else value
     except (OSError, ValueError):
-        return False
+        return value
 
 
 def execute(text: str, parameters: dict, folder: str, name: str) -> dict:

@@ -20,7 +20,7 @@ from nstlab.errors import SettingError, check_count
 from nstlab.experiments import run_notebook as rerun
 from nstlab.experiments.contact_sheet import contact_sheet
 from nstlab.experiments.recipe import stamped
-from nstlab.files import atomic_write
+from nstlab.files import atomic_write, reason
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _write(path: Path, data: bytes) -> None:
         with atomic_write(path) as temporary:
             temporary.write_bytes(data)
     except OSError as error:
-        raise SettingError(f"{path} cannot be written: {error.strerror or error}") from None
+        raise SettingError(f"{path} cannot be written: {reason(error)}") from None
 
 
 def _csv(rows: list[dict]) -> str:

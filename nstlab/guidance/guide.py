@@ -9,7 +9,7 @@ import torch
 from nstlab import images
 from nstlab.color import luminance
 from nstlab.errors import ImageError, SettingError
-from nstlab.files import expanded
+from nstlab.files import expanded, reason
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ def read_array(path) -> np.ndarray:
         return np.load(expanded(path), allow_pickle=False)
     except FileNotFoundError:
         raise ImageError(f"{path}: there is no such file; check the path") from None
-    except PermissionError:
-        raise ImageError(f"{path} cannot be read: permission denied; change its permissions or choose another file") from None
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {reason(error)}") from None
     except Exception as error:  # a damaged header is parsed as Python, and fails in many ways
-        reason = " ".join(str(error).split())[:200]
-        raise ImageError(f"{path} is not an array that can be read here ({reason}): save it with numpy.save") from None
+        said = " ".join(str(error).split())[:200]
+        raise ImageError(f"{path} is not an array that can be read here ({said}): save it with numpy.save") from None
 
 
 def _from_array(values, name: str) -> torch.Tensor:

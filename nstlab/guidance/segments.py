@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from nstlab import images
 from nstlab.encoders import weights
 from nstlab.encoders.efficientnet import load_lite0
-from nstlab.errors import SettingError, WeightsError, check_count, choose
+from nstlab.errors import SettingError, WeightsError, check_count, check_seed, choose
 from nstlab.filters import gaussian, guided_filter, rgb_to_lab, shrink
 from nstlab.guidance.guide import read_array
 
@@ -83,7 +83,7 @@ def segments(image: torch.Tensor, k: int = 5, method: str = "semantic", *, label
     if labels is not None:
         return load_labels(labels, size)
     choose("segments method", method, METHODS)
-    check_count("k", k)
+    k = check_count("k", k)
     pictures = [image[i : i + 1].clamp(0, 1).cpu() for i in range(image.shape[0])]
     if method == "deeplab":
         found = torch.cat([_deeplab(picture) for picture in pictures])
@@ -172,7 +172,7 @@ def describe(image: torch.Tensor, shares=SHARES["semantic"]) -> torch.Tensor:
 
 def k_means(points: torch.Tensor, k: int, seed: int = 0, starts: int = 4, rounds: int = 30):
     """Centres (k, C) and labels (n,) of points (n, C): the best of several seeded starts (k-means++, Arthur 2007)."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     best = None
     for _ in range(starts):
         centers = points[torch.randint(len(points), (1,), generator=generator)]

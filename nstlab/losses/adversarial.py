@@ -57,7 +57,7 @@ def edge_smoothed(image: torch.Tensor, threshold: float = 0.2, reach: int = 3, s
     Shown to the critic as made pictures, they teach it that soft edges are wrong. An edge is where Sobel's gradient is over
     `threshold` (a step from 0 to 1 has 1); `sigma` in pixels is the blur's deviation.
     """
-    check_count("reach", reach, least=0)
+    reach = check_count("reach", reach, least=0)
     near = F.max_pool2d((sobel(images.check(image)) > threshold).float(), 2 * reach + 1, stride=1, padding=reach)
     return torch.where(near > 0, gaussian(image, sigma), image)
 

@@ -26,8 +26,8 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, *, layers: int = 3, width: int = 32, norm: str = "spectral", grey: bool = False):
         super().__init__()
-        self.layers = check_count("layers", layers)
-        check_count("width", width)
+        self.layers = layers = check_count("layers", layers)
+        width = check_count("width", width)
         if not isinstance(grey, bool):
             raise SettingError(f"grey {grey}: true or false")
         self.norm, self.grey = choose("norm", norm, NORMS), grey

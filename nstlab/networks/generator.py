@@ -57,8 +57,7 @@ class Core(nn.Module):
 
     def __init__(self, styles: int, inputs: int, *, widths, blocks: int, norm: str = "instance", upsampling: str = "nearest"):
         super().__init__()
-        check_count("styles", styles)
-        check_count("blocks", blocks, least=0)
+        styles, blocks = check_count("styles", styles), check_count("blocks", blocks, least=0)
         choose("norm", norm, NORMS)
         up = {"nearest": Upsample, "transposed": Transposed}[choose("upsampling", upsampling, UPSAMPLINGS)]
         widths = [check_count("width", width) for width in widths]

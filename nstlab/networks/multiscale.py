@@ -17,7 +17,7 @@ class MultiscaleNet(nn.Module):
 
     def __init__(self, styles: int = 1, scales: int = 3, *, widths=(32, 64), blocks: int = 3, norm="instance", draft=None):
         super().__init__()
-        check_count("scales", scales)
+        scales = check_count("scales", scales)
         self.draft = StyleNet(styles, **{"norm": norm} | (draft or {}))
         self.revisions = nn.ModuleList(Revision(styles, widths=widths, blocks=blocks, norm=norm) for _ in range(scales - 1))
 

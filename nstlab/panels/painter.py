@@ -15,7 +15,7 @@ from PIL import Image
 
 from nstlab import images, plots
 from nstlab.errors import ImageError, NstlabError, check_count
-from nstlab.files import atomic_write
+from nstlab.files import atomic_write, reason
 from nstlab.guidance import Guide, load_map, saliency
 from nstlab.panels import parts
 from nstlab.panels.brush import PaintedMap
@@ -150,7 +150,7 @@ class MapPainter(parts.Panel):
             with atomic_write(path) as temporary:
                 images.to_pil(self.guide.map).convert("L").save(temporary, "PNG")
         except OSError as error:
-            raise ImageError(f"{path} cannot be written: {error.strerror or error}") from None
+            raise ImageError(f"{path} cannot be written: {reason(error)}") from None
         return path
 
     def _slider(self, name: str, value: float, low: float, high: float, step: float) -> widgets.FloatSlider:

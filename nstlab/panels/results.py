@@ -68,9 +68,11 @@ class SweepBrowser(parts.Panel):
         table = self.folder / "table.json"
         try:
             rows = json.loads(table.read_text(encoding="utf-8"))["rows"]
-            assert all({"parameters", "status", "picture", "results"} <= set(row) for row in rows) and rows
-        except (OSError, ValueError, KeyError, TypeError, AssertionError):
-            raise SettingError(f"{table} is not the table of a sweep: give the folder that nstlab sweep -o wrote") from None
+            whole = all({"parameters", "status", "picture", "results"} <= set(row) for row in rows)
+        except (OSError, ValueError, KeyError, TypeError):
+            rows, whole = [], False
+        if not rows or not whole:
+            raise SettingError(f"{table} is not the table of a sweep: give the folder that nstlab sweep -o wrote")
         return rows
 
     def _slider(self, name: str, values: list) -> widgets.SelectionSlider:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from nstlab.data import Coco, Files, Folder, Samples, open_pictures
-from nstlab.errors import SettingError, choose
+from nstlab.errors import SettingError, check_seed, choose
 from nstlab.guidance.saliency import saliency
 from nstlab.options import plain
 from nstlab.systems import registry
@@ -38,7 +38,7 @@ def training(
     critics = (open_pictures(real, "painting") if real else paintings) if method.critic else None
     pictures = [paintings.load(number) for number in range(len(paintings))]
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(check_seed(seed))
         learned = method.task(
             (_style_names(paintings), pictures), encoder=encoder, device=own_device(device), weights=weights, rate=rate,
             style_scale=style_scale, k=k, network=network, **(task or {}),
