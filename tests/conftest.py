@@ -5,6 +5,14 @@ from nstlab import images
 from nstlab.encoders import load_encoder
 
 
+def pytest_collection_modifyitems(items):
+    """Tests marked `cuda` are skipped where there is no CUDA device."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
     """No test reads or writes the user's cache."""

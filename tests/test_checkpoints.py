@@ -1,5 +1,4 @@
 import pickle
-import resource
 
 import pytest
 import torch
@@ -46,6 +45,7 @@ def test_a_full_disk_leaves_the_old_ones_whole(tmp_path):
     for number in range(2):
         checkpoints.write(last, {"n": torch.full((1000,), number)}, INFO, previous=previous)
     before = [path.read_bytes() for path in (last, previous)]
+    resource = pytest.importorskip("resource", reason="Windows has no limits of processes")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # the write itself fails, half way
     try:

@@ -1,5 +1,6 @@
 """The studio without a browser: its controls are moved and its buttons pressed from here."""
 
+import asyncio
 import base64
 import io
 import re
@@ -199,3 +200,45 @@ def test_without_voila_it_says_so(monkeypatch, capsys):
     assert serve.main(["20_studio.ipynb"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "pip install voila" in said
+
+
+def test_the_number_of_visitors_is_limited(monkeypatch):
+    """What Voila is started with, and what its kernel manager does with the fourth of three visitors."""
+    voila = pytest.importorskip("voila.app")
+    asked = {}
+    monkeypatch.setattr(voila.Voila, "launch_instance", lambda arguments, config: asked.update(words=arguments, config=config))
+    monkeypatch.setenv("NSTLAB_HEADLESS", "1")  # main says otherwise
+    assert serve.main(["studio.ipynb", "--port=1"]) == 0 and asked["words"] == ["studio.ipynb", "--port=1"]
+    config = asked["config"]
+    assert config.MappingKernelManager.cull_idle_timeout == serve.IDLE > config.MappingKernelManager.cull_interval > 0
+    manager = config.VoilaConfiguration.multi_kernel_manager_class
+    assert voila.VoilaConfiguration(config=config).multi_kernel_manager_class is manager
+
+    class Kernels(dict):
+        """Kernels that take a while to start."""
+
+        def __init__(self, config):
+            self.config = config
+
+        async def start_kernel(self, **options):
+            await asyncio.sleep(0)
+            self[options["path"]] = options
+            return len(self)
+
+    async def visit(kernels):
+        return await asyncio.gather(*(kernels.start_kernel(path=str(n)) for n in range(5)), return_exceptions=True)
+
+    from traitlets.config import Config, Configurable
+
+    class Base(Configurable, Kernels):
+        def __init__(self, **options):
+            Configurable.__init__(self, **options)
+
+    for chosen, most in ((None, serve.VISITORS), (3, 3)):
+        kernels = serve.limited(Base)(config=Config({"Visitors": {"most": chosen}} if chosen else {}))
+        assert kernels.most == most
+        if chosen:
+            found = asyncio.run(visit(kernels))
+            assert found[:3] == [1, 2, 3] and [error.status_code for error in found[3:]] == [503, 503]
+            del kernels["1"]  # somebody leaves
+            assert asyncio.run(kernels.start_kernel(path="6")) == 3
