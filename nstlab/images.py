@@ -133,11 +133,16 @@ def _advice(low: float, high: float) -> str:
     return ", dividing by 255" if low >= 0 and 2 <= high <= 255 else ""
 
 
+def eight_bit(image: torch.Tensor) -> torch.Tensor:
+    """The image as a file of 8 bits a channel holds it: clipped to [0, 1] and rounded to steps of 1/255."""
+    return image.clamp(0, 1).mul(255).round().div(255)
+
+
 def to_pil(image: torch.Tensor) -> Image.Image:
     """PIL image (8-bit RGB) of an image (1, 3, H, W) or of a map (1, 1, H, W); values outside [0, 1] are clipped."""
     if image.ndim != 4 or image.shape[0] != 1 or image.shape[1] not in (1, 3):
         raise ImageError(f"one image (1, 3, H, W) or map (1, 1, H, W) at a time, not {tuple(image.shape)}")
-    array = image[0].detach().float().clamp(0, 1).mul(255).round().byte().cpu().permute(1, 2, 0).numpy()
+    array = eight_bit(image[0].detach().float()).mul(255).round().byte().cpu().permute(1, 2, 0).numpy()
     return Image.fromarray(array.repeat(3, axis=2) if array.shape[2] == 1 else array)
 
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from nstlab import images
 from nstlab.errors import SettingError, check_weight, choose
 from nstlab.losses.base import Loss
 
@@ -46,8 +47,7 @@ class Objective:
     @torch.no_grad()
     def judge(self, image: torch.Tensor) -> tuple[float, dict[str, float]]:
         """(total, {name: term}) as numbers, of the picture as it would be saved: clipped and rounded to 8 bits."""
-        saved = image.clamp(0, 1).mul(255).round().div(255)
-        total, terms = self(saved)
+        total, terms = self(images.eight_bit(image))
         return total.item(), {name: term.item() for name, term in terms.items()}
 
     def __repr__(self) -> str:

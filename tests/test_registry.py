@@ -156,6 +156,17 @@ def test_settings_and_words():
         options.words(Some, {"size; rm": 3})
 
 
+def test_whole_numbers_as_papermill_may_pass_them():
+    """-r size 48 makes text, a YAML file perhaps 48.0: settings and commands have 48; 48.5 is refused by name."""
+    for value in (48, 48.0, "48", "48.0"):
+        made = options.settings(options.make(Some, "some", {"size": value}))
+        assert made["size"] == 48 and type(made["size"]) is int and options.words(Some, made) == ["--size", "48"]
+    run = nstlab.plan("cat", ["great-wave"], size="48", steps=2.0, seed="3", encoder="pocket")
+    assert run.schedule == [((32, 48), 2)] and (run.settings["size"], run.settings["steps"], run.settings["seed"]) == (48, 2, 3)
+    with pytest.raises(SettingError, match="size 48.5: give a whole number"):
+        nstlab.plan("cat", ["great-wave"], size=48.5, encoder="pocket")
+
+
 def test_what_a_crafted_picture_says_is_no_command(tmp_path):
     image = torch.zeros(1, 3, 8, 8)
     hostile = {"system": "gatys", "content": "cat; rm -rf ~", "styles": ["$(x)"], "__import__('os')": 1}

@@ -144,7 +144,7 @@ class Pair:
         if system == "preserve" and "guide" not in options:
             options |= {"guide": self.guide, "regions": self.regions}
         shared = {"size": self.size, "steps": self.steps, "seed": self.seed, "encoder": self.encoder}
-        return saved(stylize(self.content, self.style, system=system, **shared, **options).image)
+        return images.eight_bit(stylize(self.content, self.style, system=system, **shared, **options).image)
 
     def style_distance(self, image: torch.Tensor) -> float:
         """Gram distance of an image to the painting, on layers that no loss reads."""
@@ -182,11 +182,6 @@ class Pair:
 
     def _distance_inside(self, image: torch.Tensor) -> float:
         return metrics.style_distance(self.encoder, image, self.painting, guide=self.inside)
-
-
-def saved(image: torch.Tensor) -> torch.Tensor:
-    """The image as a file would hold it: clipped and rounded to 8 bits."""
-    return image.clamp(0, 1).mul(255).round().div(255)
 
 
 def compare(pair: Pair, variants: dict[str, dict]) -> Iterator[dict]:

@@ -10,6 +10,7 @@ import torch
 
 from nstlab import images, samples
 from nstlab.errors import ImageError, NstlabError
+from nstlab.filters import shrink
 from nstlab.formats import decode
 from nstlab.panels import parts
 
@@ -151,7 +152,7 @@ def read_upload(upload: dict, limit: int = SERVED_BYTES) -> tuple[torch.Tensor, 
         image = images.load(data)
     except ImageError as error:
         raise ImageError(str(error).replace("the uploaded file", name)) from None
-    return (images.resize(image, LONG_SIDE) if max(image.shape) > LONG_SIDE else image), name
+    return shrink(image, LONG_SIDE), name
 
 
 def _check_pixels(picture, name: str) -> None:

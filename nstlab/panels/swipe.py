@@ -5,7 +5,7 @@ import itertools
 import ipywidgets as widgets
 import torch
 
-from nstlab import images
+from nstlab.filters import shrink
 from nstlab.panels import parts
 
 _NUMBERS = itertools.count(1)
@@ -50,7 +50,7 @@ class Swipe(widgets.VBox):
         self._row.layout.display = ""
 
     def _small(self, image: torch.Tensor) -> bytes:
-        return parts.jpeg(images.resize(image, self._width) if max(image.shape[-2:]) > self._width else image)
+        return parts.jpeg(shrink(image, self._width))
 
     def _cut(self) -> None:
         at = self.slider.value
