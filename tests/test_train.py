@@ -18,6 +18,7 @@ from nstlab.errors import DivergedError, ImageError, SettingError, WeightsError
 from nstlab.training import checkpoints
 from nstlab.training.log import Log
 from nstlab.training.perceptual import PerceptualObjective
+from nstlab.training.task import Task
 
 TESTS = Path(__file__).parent
 
@@ -196,7 +197,7 @@ def test_saving_from_another_thread_waits_for_the_step(tmp_path, whole):
     while thread.is_alive():
         tensors, info = checkpoints.read(training.save())
         moments = {int(value) for name, value in tensors.items() if name.endswith(".step")}
-        assert moments in ({info["step"]}, set()) and info["kept"]["average"]["steps"] == info["step"]
+        assert moments in ({info["step"]}, set()) and info["kept"]["ema"]["steps"] == info["step"]
     thread.join()
     assert state(training) == whole["conditional"][1]
 
@@ -228,7 +229,7 @@ def test_progressive_goes_on_within_its_first_half(tmp_path):
         ({"weights": {"style": 9}}, "begun with weight style 30.0, not 9.0"),
         ({"style": ["starry-night", "spring"]}, r"begun with styles \['starry-night', 'great-wave'\], not"),
         ({"network": {"widths": (8, 8), "blocks": 1}}, r"begun with widths \[4, 8\], not \[8, 8\]"),
-        ({"rate": 0.01}, "begun with rate 0.001, not 0.01"),
+        ({"lr": 0.01}, "begun with lr 0.001, not 0.01"),
         ({"k": 2.0}, "begun with k 8.0, not 2.0"),
         ({"content": PHOTOS}, "begun with names .*, not"),
         ({"guides": "saliency"}, "begun with guides none, not saliency"),
@@ -291,12 +292,12 @@ def test_a_full_disk_stops_with_the_old_checkpoint_whole(tmp_path):
         ({"batch": 9}, SettingError, "8 pictures are fewer than a batch of 9"),
         ({"content": "nowhere/"}, ImageError, "no such file"),
         ({"steps": 0}, SettingError, "steps 0"),
-        ({"rate": 0}, SettingError, "learning rate 0"),
+        ({"lr": 0}, SettingError, "learning rate 0"),
         ({"system": "jonson"}, SettingError, "did you mean johnson"),
         ({"weights": {"adversarial": 1}}, SettingError, "unknown weight 'adversarial'"),
         ({"network": {"width": 3}}, SettingError, "did you mean widths"),
         ({"guides": "depth"}, SettingError, "unknown guides"),
-        ({"system": "multiscale_gan", "progressive": True}, SettingError, "squares of 16 pixels are too small"),
+        ({"system": "multiscale_gan", "progressive": True}, SettingError, "crops of 16 pixels are too small"),
         ({"tensorboard": True}, SettingError, "TensorBoard"),
     ],
 )
@@ -354,10 +355,7 @@ def test_styles_are_drawn_evenly_and_by_step():
 
 
 def test_learning_rates_rise_and_fall():
-    training = tiny(steps=1000)
-    paces = []
-    for training.done in range(1000):
-        paces.append(training._lr_factor())
+    paces = [Task().lr_factor(index, 1000) for index in range(1000)]
     assert paces[0] == 1 / 50 and paces[49:701] == [1.0] * 652 and paces[-1] == 0.05
     assert paces == sorted(paces[:100]) + sorted(paces[100:], reverse=True)
 

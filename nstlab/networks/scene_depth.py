@@ -1,7 +1,7 @@
 """A small depth network that lets gradients through, trained on drawn scenes alone (see scenes.py).
 
 It knows that low is near, that things stand on the ground, and that haze is far; of real photos it knows nothing more.
-`python -m nstlab.networks.scene_depth` trains it anew: about 10 minutes on 2 cores.
+`python -m nstlab.training.scene_depth` trains it anew: about 10 minutes on 2 cores.
 """
 
 import functools
