@@ -166,10 +166,13 @@ class Snapshot:
 
     def take(self, tensors: dict[str, torch.Tensor], info: dict) -> None:
         """Copy the tensors by name, and keep what they belong to. An earlier moment is overwritten."""
+        places: dict[torch.device, list] = {}
         for name, tensor in tensors.items():
             if name not in self._memory:
                 self._memory[name] = torch.empty_like(tensor)
-            self._memory[name].copy_(tensor)
+            places.setdefault(tensor.device, []).append((self._memory[name], tensor))
+        for pairs in places.values():  # on a GPU one launch copies many tensors
+            torch._foreach_copy_(*map(list, zip(*pairs, strict=True)))
         self.tensors, self.info = {name: self._memory[name] for name in tensors}, info
 
 
