@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nstlab import images, samples
-from nstlab.data import Batches, Coco, Folder, Pictures, Samples, WikiArt, open_pictures, stream_wikiart
+from nstlab.data import Batches, Coco, Folder, Pictures, Repeated, Samples, WikiArt, open_pictures, stream_wikiart
 from nstlab.data.coco import _decoded
 from nstlab.data.crops import Crop, Store, draw, take, to_bytes
 from nstlab.data.guides import Guides
+from nstlab.data.scenes import Scenes, scene
 from nstlab.data.wikiart import Work, work_of
 from nstlab.errors import ImageError, SettingError
 
@@ -559,6 +560,25 @@ def test_memory_stays_bounded():
     for step in range(40, 160):
         batches[step]
     assert process.memory_info().rss < 1.05 * before
+
+
+def test_scenes_are_pictures_with_their_nearness():
+    scenes = Scenes(range(5, 12), 24)
+    batch = Batches(scenes, 24, 7)[0]  # without a function for guides
+    for image, guide, name in zip(batch.images, batch.guides, batch.names, strict=True):
+        drawn = scene(int(name.split()[1].rstrip(",")), 24)
+        flips = [(drawn.image, drawn.nearness), (drawn.image.flip(3), drawn.nearness.flip(3))]
+        gaps = [max((image - one[0]).abs().max(), (guide - other[0]).abs().max()).item() for one, other in flips]
+        assert min(gaps) < 0.51 / 255
+    assert scenes.fingerprint() != Scenes(range(5, 12), 25).fingerprint()
+
+
+def test_repeated_pictures_are_enough_for_a_batch():
+    pictures = Repeated(Ramps(own=True), 10)
+    assert len(pictures) == 14 and torch.equal(pictures.load(9), Ramps().load(2))
+    assert torch.equal(pictures.guide(9), Ramps(own=True).guide(2)) and pictures.digest(9) == Ramps().digest(2)
+    batch = Batches(pictures, 8, 14)[0]
+    assert sorted(batch.names) == sorted(Ramps().names * 2)
 
 
 # Guides on disk

@@ -17,6 +17,7 @@ from tiny import NETWORKS, PHOTOS, Poisoned, tiny
 from nstlab import images
 from nstlab.errors import DivergedError, ImageError, SettingError, WeightsError
 from nstlab.training import checkpoints
+from nstlab.training.distill import distillation
 from nstlab.training.log import Log
 from nstlab.training.perceptual import PerceptualObjective
 from nstlab.training.task import Task
@@ -96,8 +97,10 @@ def test_killed_at_a_random_step_it_ends_in_the_same_weights(system, whole, tmp_
 TWO = """
 import sys
 from tiny import tiny
+from nstlab.training.distill import distillation
 
 two = [tiny(system, f"{system}-{name}", **options) for system in SYSTEMS for name, options in OPTIONS.items()]
+two.append(distillation("photos", folder="pocket", **POCKET))
 for training in two:
     list(training)
 sys.setswitchinterval(60)  # at once, with the trainings still held: other threads are not waited for
@@ -108,9 +111,13 @@ sys.setswitchinterval(60)  # at once, with the trainings still held: other threa
 def test_two_processes_have_the_losses_of_one(tmp_path):
     systems, large = ("conditional", "multiscale_gan"), {"batch": 4, "accumulate": 2, "seed": 1}
     options = {"halves": {"batch": 4}, "large": large}
-    (tmp_path / "two.py").write_text(f"SYSTEMS, OPTIONS = {systems}, {options}\n{TWO}")
+    pocket = {"steps": 2, "size": 32, "seed": 1, "device": "cpu", "save_every": 100}
+    (tmp_path / "two.py").write_text(f"SYSTEMS, OPTIONS, POCKET = {systems}, {options}, {pocket | {'batch': 4}}\n{TWO}")
+    (tmp_path / "photos").mkdir()
+    for name in PHOTOS[:3]:
+        images.save(images.load(name, 64), tmp_path / "photos" / f"{name}.png")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "two.py"]
-    environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -120,6 +127,8 @@ def test_two_processes_have_the_losses_of_one(tmp_path):
     for system in systems:
         halves = finished(tiny(system, batch=2, accumulate=2)).history
         assert len(halves) == 8 and of_two(f"{system}-halves") == halves  # the same sums: the same to the last bit
+    assert of_two("pocket") == finished(distillation(tmp_path / "photos", batch=2, accumulate=2, **pocket)).history
+    for system in systems:
         # A whole batch is summed in another order. Each update multiplies that rounding by a factor that depends on the CPU's
         # kernels, so only the steps before and after the first update are compared.
         one, two = finished(tiny(system, **large)).history, of_two(f"{system}-large")

@@ -78,7 +78,8 @@ def test_an_interrupt_ends_after_the_step_and_resume_goes_on(tmp_path):
     script.write_text(SCRIPT)
     command = [sys.executable, script, "train", "johnson", "--style", "spring", "-o", out, *QUICK, "--save-every", 10000]
     command = [str(part) for part in [*command, "--steps", 10000, "--resume"]]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    tests = Path(__file__).parent
+    environment = os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}", "OMP_NUM_THREADS": "1"}
     for number in (signal.SIGINT, signal.SIGTERM):
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
             while not (out / "log.csv").exists() or len((out / "log.csv").read_text().splitlines()) < done + 4:
