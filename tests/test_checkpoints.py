@@ -142,10 +142,11 @@ def _with_info(packed):
     return packed[0], INFO | {"kept": packed[1]}
 
 
-def test_packing_copies():
+def test_a_snapshot_of_what_is_packed_is_a_copy():
     networks = {"n": small()}
-    tensors, _ = checkpoints.pack(networks, {"n": torch.optim.SGD(networks["n"].parameters(), 0.1)}, {})
-    before = tensors["n.0.weight"].clone()
+    snapshot = checkpoints.Snapshot()
+    snapshot.take(*checkpoints.pack(networks, {"n": torch.optim.SGD(networks["n"].parameters(), 0.1)}, {}))
+    before = snapshot.tensors["n.0.weight"].clone()
     with torch.no_grad():
         networks["n"][0].weight.add_(1)
-    assert torch.equal(tensors["n.0.weight"], before)
+    assert torch.equal(snapshot.tensors["n.0.weight"], before) and not torch.equal(networks["n"][0].weight, before)

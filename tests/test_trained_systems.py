@@ -229,6 +229,8 @@ def test_sizes_of_that_factor_are_not_padded(system, options, factor, monkeypatc
     network = checkpoint.BUILDERS[system](1, blocks=1, **options)
     assert onnx.multiple_of(network) == factor
     pads, pad = [], images.pad
-    monkeypatch.setattr(images, "pad", lambda image, margins: (pads.append(margins), pad(image, margins))[1])
+    monkeypatch.setattr(
+        images, "pad", lambda image, margins, *how, **more: (pads.append(margins), pad(image, margins, *how, **more))[1]
+    )
     network(torch.rand(1, 3, factor * 2, factor * 3))
     assert all(left == right for left, right, _, _ in pads)
