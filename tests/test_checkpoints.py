@@ -150,3 +150,13 @@ def test_a_snapshot_of_what_is_packed_is_a_copy():
     with torch.no_grad():
         networks["n"][0].weight.add_(1)
     assert torch.equal(snapshot.tensors["n.0.weight"], before) and not torch.equal(networks["n"][0].weight, before)
+
+
+def test_checkpoints_may_be_read_by_those_who_may_read_other_files(tmp_path):
+    (tmp_path / "plain").touch()
+    checkpoints.write(tmp_path / "x.safetensors", *_with_info(({"a": torch.ones(1)}, {})))
+    checkpoints.write_network(tmp_path / "y.safetensors", small())
+    modes = {(tmp_path / name).stat().st_mode for name in ("plain", "x.safetensors", "y.safetensors")}
+    assert len(modes) == 1
+    with pytest.raises(WeightsError, match="z.safetensors cannot be written"):
+        checkpoints.write_network(tmp_path / "nowhere" / "z.safetensors", small())

@@ -22,12 +22,11 @@ RENAMED = {"average": "ema", "rate": "lr", "critic_rate": "critic_lr", "warmup":
 def write(path, tensors: dict[str, torch.Tensor], info: dict, previous: Path | None = None) -> Path:
     """Replace the checkpoint at `path`; the one that was there goes to `previous`, if that is named. Raises WeightsError."""
     from safetensors import SafetensorError
-    from safetensors.torch import save_file
 
     path = expanded(path)
     try:
         with atomic_write(path) as temporary:
-            save_file({name: _plain(tensor) for name, tensor in tensors.items()}, temporary, {KEY: json.dumps(info)})
+            _save({name: _plain(tensor) for name, tensor in tensors.items()}, temporary, {KEY: json.dumps(info)})
             _to_disk(temporary)
             if previous is not None and path.exists():
                 _keep(path, previous)
@@ -35,6 +34,15 @@ def write(path, tensors: dict[str, torch.Tensor], info: dict, previous: Path | N
         reason = getattr(error, "strerror", None) or error
         raise WeightsError(f"{path} cannot be written ({reason}): what was there before is untouched") from None
     return path
+
+
+def _save(tensors: dict[str, torch.Tensor], temporary: Path, about: dict[str, str] | None = None) -> None:
+    """Write the file, which keeps its permissions: safetensors makes it anew, for its owner alone."""
+    from safetensors.torch import save_file
+
+    mode = temporary.stat().st_mode
+    save_file(tensors, temporary, about)
+    temporary.chmod(mode)
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
@@ -96,11 +104,9 @@ def _renamed(name: str) -> str:
 
 def write_network(path, network: nn.Module) -> None:
     """Write the weights of a network alone, in half precision, as the package ships them. Raises WeightsError."""
-    from safetensors.torch import save_file
-
     try:
         with atomic_write(expanded(path)) as temporary:
-            save_file({name: _plain(value.half()) for name, value in network.state_dict().items()}, temporary)
+            _save({name: _plain(value.half()) for name, value in network.state_dict().items()}, temporary)
     except OSError as error:
         raise WeightsError(f"{path} cannot be written ({error.strerror or error}): make room, or name another file") from None
 
