@@ -3,6 +3,7 @@
 Written whole or not at all; a pickle, which may hold code, is never read.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -42,7 +43,8 @@ def _save(tensors: dict[str, torch.Tensor], temporary: Path, about: dict[str, st
 
     mode = temporary.stat().st_mode
     save_file(tensors, temporary, about)
-    temporary.chmod(mode)
+    with contextlib.suppress(OSError):  # network drives may refuse
+        temporary.chmod(mode)
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
