@@ -235,9 +235,49 @@ def resize(image: torch.Tensor, size: int | tuple[int, int]) -> torch.Tensor:
     return F.interpolate(image, target, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 
 
-def pad(image: torch.Tensor, margins: tuple[int, int, int, int]) -> torch.Tensor:
-    """Pad by (left, right, top, bottom) pixels, mirrored at the border; the edge is repeated if the image is too small."""
+def pad(image: torch.Tensor, margins: tuple[int, int, int, int], mirrored: bool = True) -> torch.Tensor:
+    """Images or features (N, C, H, W) padded by (left, right, top, bottom) pixels, mirrored at the border.
+
+    The edge is repeated if a side is too short to be mirrored, and without `mirrored`. On CUDA the gradient is the same each
+    time, which that of `F.pad` is not.
+    """
     left, right, top, bottom = margins
     height, width = image.shape[-2:]
-    mirrored = max(left, right) < width and max(top, bottom) < height
+    mirrored = mirrored and max(left, right) < width and max(top, bottom) < height
+    if image.is_cuda and image.requires_grad and torch.is_grad_enabled():
+        return _Pad.apply(image, margins, mirrored)
+    return _pad(image, margins, mirrored)
+
+
+def _pad(image, margins, mirrored):
     return F.pad(image, margins, mode="reflect" if mirrored else "replicate")
+
+
+class _Pad(torch.autograd.Function):
+    """`_pad` with `pad_gradient` as its gradient: CUDA's own adds up in the order in which its threads happen to come."""
+
+    @staticmethod
+    def forward(ctx, image, margins, mirrored):
+        ctx.margins, ctx.mirrored = margins, mirrored
+        return _pad(image, margins, mirrored)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return pad_gradient(gradient, ctx.margins, ctx.mirrored), None, None
+
+
+def pad_gradient(gradient: torch.Tensor, margins: tuple[int, int, int, int], mirrored: bool = True) -> torch.Tensor:
+    """The gradient (N, C, H, W) of an image from that of the padded one: what lies in the margins is added to the pixels that
+    they show, columns first, always in the same order."""
+    left, right, top, bottom = margins
+    for axis, before, after in ((3, left, right), (2, top, bottom)):
+        length = gradient.shape[axis] - before - after
+        inner = gradient.narrow(axis, before, length).clone()
+        for start, count, shown in ((0, before, 1), (before + length, after, length - 1 - after)):
+            if mirrored and count:
+                inner.narrow(axis, shown, count).add_(gradient.narrow(axis, start, count).flip(axis))
+            elif count:
+                edge = inner.narrow(axis, min(start, length - 1), 1)
+                edge.add_(gradient.narrow(axis, start, count).sum(axis, keepdim=True))
+        gradient = inner
+    return gradient

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 
+from nstlab import images
 from nstlab.errors import SettingError, check_count
 
 SMALLEST = 80  # long side in pixels of the coarsest scale
@@ -55,7 +56,7 @@ def downsample(image: torch.Tensor) -> torch.Tensor:
     """The image blurred by (1 4 6 4 1) / 16 along both axes and every second pixel of it: half the size, rounded up."""
     kernel = image.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
     channels = image.shape[1]
-    padded = F.pad(image, (2, 2, 2, 2), mode="replicate")
+    padded = images.pad(image, (2, 2, 2, 2), mirrored=False)
     across = F.conv2d(padded, kernel.view(1, 1, 1, 5).expand(channels, 1, 1, 5), stride=(1, 2), groups=channels)
     return F.conv2d(across, kernel.view(1, 1, 5, 1).expand(channels, 1, 5, 1), stride=(2, 1), groups=channels)
 

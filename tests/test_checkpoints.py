@@ -113,13 +113,13 @@ def test_networks_optimisers_and_averages_are_packed_and_unpacked(tmp_path):
     def made(seed):
         torch.manual_seed(seed)
         network = small()
-        return {"n": network}, {"n": torch.optim.Adam(network.parameters(), 0.1)}, {"average": Ema(network)}
+        return {"n": network}, {"n": torch.optim.Adam(network.parameters(), 0.1)}, {"ema": Ema(network)}
 
     def step(networks, optimizers, kept):
         optimizers["n"].zero_grad()
         networks["n"](torch.ones(2, 3)).square().sum().backward()
         optimizers["n"].step()
-        kept["average"].update(networks["n"])
+        kept["ema"].update(networks["n"])
 
     ours, theirs = made(0), made(1)
     step(*ours)
@@ -130,11 +130,11 @@ def test_networks_optimisers_and_averages_are_packed_and_unpacked(tmp_path):
         step(*parts)
     a, b = checkpoints.pack(*ours)[0], checkpoints.pack(*theirs)[0]
     assert set(a) == set(b) and all(torch.equal(a[name], b[name]) for name in a)
-    assert ours[2]["average"].steps == theirs[2]["average"].steps == 2
+    assert ours[2]["ema"].steps == theirs[2]["ema"].steps == 2
     bad = {**tensors, "optimizer.n.0.exp_avg": torch.zeros(9)}
     with pytest.raises(WeightsError, match="exp_avg of weight 0"):
         checkpoints.unpack(bad, info["kept"], *theirs, path)
-    with pytest.raises(WeightsError, match="lacks average"):
+    with pytest.raises(WeightsError, match="lacks ema"):
         checkpoints.unpack(tensors, {}, *theirs, path)
 
 
@@ -142,10 +142,21 @@ def _with_info(packed):
     return packed[0], INFO | {"kept": packed[1]}
 
 
-def test_packing_copies():
+def test_a_snapshot_of_what_is_packed_is_a_copy():
     networks = {"n": small()}
-    tensors, _ = checkpoints.pack(networks, {"n": torch.optim.SGD(networks["n"].parameters(), 0.1)}, {})
-    before = tensors["n.0.weight"].clone()
+    snapshot = checkpoints.Snapshot()
+    snapshot.take(*checkpoints.pack(networks, {"n": torch.optim.SGD(networks["n"].parameters(), 0.1)}, {}))
+    before = snapshot.tensors["n.0.weight"].clone()
     with torch.no_grad():
         networks["n"][0].weight.add_(1)
-    assert torch.equal(tensors["n.0.weight"], before)
+    assert torch.equal(snapshot.tensors["n.0.weight"], before) and not torch.equal(networks["n"][0].weight, before)
+
+
+def test_checkpoints_may_be_read_by_those_who_may_read_other_files(tmp_path):
+    (tmp_path / "plain").touch()
+    checkpoints.write(tmp_path / "x.safetensors", *_with_info(({"a": torch.ones(1)}, {})))
+    checkpoints.write_network(tmp_path / "y.safetensors", small())
+    modes = {(tmp_path / name).stat().st_mode for name in ("plain", "x.safetensors", "y.safetensors")}
+    assert len(modes) == 1
+    with pytest.raises(WeightsError, match="z.safetensors cannot be written"):
+        checkpoints.write_network(tmp_path / "nowhere" / "z.safetensors", small())

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nstlab import images, samples
-from nstlab.data import Batches, Coco, Folder, Pictures, Samples, WikiArt, open_pictures, stream_wikiart
+from nstlab.data import Batches, Coco, Folder, Pictures, Repeated, Samples, WikiArt, open_pictures, stream_wikiart
+from nstlab.data.coco import _decoded
 from nstlab.data.crops import Crop, Store, draw, take, to_bytes
 from nstlab.data.guides import Guides
+from nstlab.data.scenes import Scenes, scene
 from nstlab.data.wikiart import Work, work_of
 from nstlab.errors import ImageError, SettingError
 
@@ -217,13 +219,54 @@ def test_other_files_are_no_coco(text, message, tmp_path):
         Coco(tmp_path, file)
 
 
-@pytest.mark.parametrize("outline", [[[1, 2, 20, 20]], [["x"]], [SQUARE, [3, 4, 5]], {"counts": [1]}])
+@pytest.mark.parametrize(
+    "outline", [[[1, 2, 20, 20]], [["x"]], [SQUARE, [3, 4, 5]], {"counts": [1]}, [[*SQUARE[:6], np.nan, 3]]]
+)
 def test_an_outline_that_cannot_be_read_is_left_out(outline, tmp_path):
     pytest.importorskip("pycocotools")
     outlines = [{"id": n, "image_id": 1, "category_id": 1, "segmentation": o} for n, o in enumerate([outline, [SQUARE]], 1)]
     with pytest.warns(UserWarning, match="1 outlines in .*instances.json .* left out, in the pictures 000000000009.jpg"):
         pictures = Coco(*coco_set(tmp_path, annotations=outlines))
     assert pictures.guide(0).sum() == 100 and pictures.unreadable == ["000000000009.jpg"] and len(pictures.notes) == 1
+
+
+BAD_RUNS = [
+    {"counts": [5, 3], "size": [30, 40]},  # too few
+    {"counts": [1200, 10_000], "size": [30, 40]},  # beyond the photo
+    {"counts": [-5, 1205], "size": [30, 40]},
+    {"counts": "damaged", "size": [30, 40]},
+    {"counts": "o", "size": [30, 40]},  # cut short
+    {"counts": [1200], "size": [40, 30]},  # of another photo
+    {"counts": ["x"], "size": [30, 40]},
+    {"counts": None, "size": None},
+]
+
+
+@pytest.mark.parametrize("outline", BAD_RUNS)
+def test_an_outline_that_cannot_be_decoded_is_left_out_when_it_is_met(outline, tmp_path):
+    pytest.importorskip("pycocotools")
+    outlines = [(1, outline), (1, [SQUARE]), (2, outline)]
+    things = [{"id": n, "image_id": i, "category_id": 1, "segmentation": o} for n, (i, o) in enumerate(outlines, 1)]
+    pictures = Coco(*coco_set(tmp_path, annotations=things))
+    assert not pictures.notes and pictures.left_out == 0
+    with pytest.warns(UserWarning, match=r"outline 1 in 000000000009.jpg cannot be read \(.+\) and is left out") as said:
+        assert pictures.guide(0).sum() == 100 and pictures.guide(0).sum() == 100
+    assert [one.category for one in said].count(UserWarning) == 1  # numpy may warn of its own changes
+    assert pictures.unreadable == pictures.names[:1] and pictures.left_out == 1
+    with pytest.warns(UserWarning, match="outline 3 in 000000000025.jpg"):
+        assert pictures.guide(1) is None
+    assert len(pictures.notes) == pictures.left_out == 2
+
+
+def test_compressed_runs_are_read_as_pycocotools_writes_them():
+    mask = pytest.importorskip("pycocotools.mask")
+    rng = np.random.default_rng(0)
+    for share in (0, 0.01, 0.5, 0.99, 1):
+        drawn = (rng.random((30, 41)) < share).astype(np.uint8)
+        flat = drawn.flatten("F")
+        ends = [*(np.flatnonzero(np.diff(flat)) + 1), flat.size]
+        runs = np.diff([0] * (2 if flat[0] else 1) + ends)  # zeros first, even if there are none
+        assert _decoded(mask.encode(np.asfortranarray(drawn))["counts"]) == runs.tolist()
 
 
 def test_more_of_coco_that_is_wrong(tmp_path, monkeypatch):
@@ -517,6 +560,25 @@ def test_memory_stays_bounded():
     for step in range(40, 160):
         batches[step]
     assert process.memory_info().rss < 1.05 * before
+
+
+def test_scenes_are_pictures_with_their_nearness():
+    scenes = Scenes(range(5, 12), 24)
+    batch = Batches(scenes, 24, 7)[0]  # without a function for guides
+    for image, guide, name in zip(batch.images, batch.guides, batch.names, strict=True):
+        drawn = scene(int(name.split()[1].rstrip(",")), 24)
+        flips = [(drawn.image, drawn.nearness), (drawn.image.flip(3), drawn.nearness.flip(3))]
+        gaps = [max((image - one[0]).abs().max(), (guide - other[0]).abs().max()).item() for one, other in flips]
+        assert min(gaps) < 0.51 / 255
+    assert scenes.fingerprint() != Scenes(range(5, 12), 25).fingerprint()
+
+
+def test_repeated_pictures_are_enough_for_a_batch():
+    pictures = Repeated(Ramps(own=True), 10)
+    assert len(pictures) == 14 and torch.equal(pictures.load(9), Ramps().load(2))
+    assert torch.equal(pictures.guide(9), Ramps(own=True).guide(2)) and pictures.digest(9) == Ramps().digest(2)
+    batch = Batches(pictures, 8, 14)[0]
+    assert sorted(batch.names) == sorted(Ramps().names * 2)
 
 
 # Guides on disk

@@ -11,6 +11,7 @@ from nstlab import images
 from nstlab.errors import SettingError, WeightsError
 from nstlab.guidance import depth, motorcycle, stereo
 from nstlab.guidance.depth import match_stereo
+from nstlab.training.scene_depth import training, varied
 
 
 def test_stereo_finds_a_known_shift():
@@ -91,3 +92,27 @@ def test_the_hub_offline_and_there(monkeypatch):
     Kind.offline = False
     guide = depth(torch.rand(2, 3, 8, 8), "hub")
     assert guide.map.shape == (2, 1, 8, 8) and guide.map.max() == 1 and "Depth-Anything" in guide.method
+
+
+def test_the_depth_network_learns_the_same_each_time_and_after_a_stop(tmp_path):
+    options = {"batch": 4, "size": 32, "pool": 12, "seed": 2, "device": "cpu"}
+    whole = training(steps=30, **options)
+    rows = [step.losses["depth"] for step in whole]
+    assert sum(rows[-5:]) < 0.9 * sum(rows[:5])
+    stopped = training(steps=30, folder=tmp_path, **options)
+    for step in stopped:
+        if step.index == 17:
+            stopped.stop()
+    resumed = training(steps=30, folder=tmp_path, resume=True, **options)
+    assert resumed.done == 17 and [step.losses["depth"] for step in resumed] == rows[17:]
+    pairs = zip(whole.task.network.parameters(), resumed.task.network.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    assert step.image.shape == (1, 3, 32, 32) and len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_the_depth_networks_scenes_are_varied_by_hand():
+    image = torch.full((3, 3, 8, 8), 0.5)
+    found = varied(image, [1, 2, 1], blurred=False)
+    assert torch.equal(found[0], found[2]) and not torch.equal(found[0], found[1])
+    assert 0.5**1.6 - 0.1 < found.mean() < 0.5**0.6 + 0.1 and (found.std((1, 2, 3)) < 0.13).all()
+    assert (varied(image, [1, 2, 1], blurred=True) - found).abs().max() < 1e-6  # a plain picture has nothing to blur

@@ -4,6 +4,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
@@ -171,3 +172,47 @@ def test_eight_bits_are_what_a_file_holds(tmp_path):
     noise = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 1.2 - 0.1
     for image in (every, noise):
         assert torch.equal(images.load(images.save(image, tmp_path / "a.png")), images.eight_bit(image))
+
+
+SHAPES = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 9), st.integers(1, 9))
+
+
+@given(shape=SHAPES, margins=st.tuples(*[st.integers(0, 8)] * 4), mirrored=st.booleans(), seed=st.integers(0, 99))
+@settings(deadline=None)
+def test_the_gradient_of_padding_is_that_of_torch(shape, margins, mirrored, seed):
+    """Whole numbers, whose sums are the same in any order."""
+    draw = torch.Generator().manual_seed(seed)
+    image = torch.randint(-9, 9, shape, generator=draw).double().requires_grad_()
+    fits = mirrored and max(margins[:2]) < shape[3] and max(margins[2:]) < shape[2]
+    wanted, found = F.pad(image, margins, mode="reflect" if fits else "replicate"), images.pad(image, margins, mirrored)
+    assert torch.equal(found, wanted) and torch.equal(images._Pad.apply(image, margins, fits), wanted)
+    gradient = torch.randint(-9, 9, wanted.shape, generator=draw).double()
+    (theirs,) = torch.autograd.grad(wanted, image, gradient)
+    (ours,) = torch.autograd.grad(images._Pad.apply(image, margins, fits), image, gradient)
+    assert torch.equal(ours, theirs) and torch.equal(images.pad_gradient(gradient, margins, fits), theirs)
+
+
+def test_padding_by_hand_and_its_second_gradient():
+    row = torch.tensor([[[[1.0, 2.0, 3.0]]]])
+    assert images.pad(row, (2, 1, 0, 0)).flatten().tolist() == [3, 2, 1, 2, 3, 2]
+    assert images.pad(row, (2, 1, 0, 0), mirrored=False).flatten().tolist() == [1, 1, 1, 2, 3, 3]
+    assert images.pad_gradient(torch.tensor([[[[1.0, 2, 4, 8, 16, 32]]]]), (2, 1, 0, 0)).flatten().tolist() == [4, 42, 17]
+    image = torch.rand(1, 2, 3, 4, dtype=torch.float64, requires_grad=True)
+    for mirrored in (True, False):
+        squared = lambda x, m=mirrored: images._Pad.apply(x, (2, 1, 1, 2), m) ** 2
+        assert torch.autograd.gradcheck(squared, image) and torch.autograd.gradgradcheck(squared, image)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, whose own gradient of padding is compared")
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_on_cuda_the_gradient_of_padding_is_the_same_each_time(mirrored):
+    draw = torch.Generator().manual_seed(0)
+    image, gradient = torch.rand(2, 8, 63, 65, generator=draw), torch.randn(2, 8, 70, 76, generator=draw)
+    found = []
+    for device in ("cpu", *["cuda"] * 8):
+        x = image.to(device).requires_grad_()
+        y = images.pad(x, (5, 6, 3, 4), mirrored)
+        found.append((y.detach().cpu(), torch.autograd.grad(y, x, gradient.to(device))[0].cpu()))
+    assert torch.equal(found[0][0], found[1][0]) and torch.allclose(found[0][1], found[1][1], atol=1e-4)
+    assert all(torch.equal(one, found[1][1]) for _, one in found[1:])

@@ -10,7 +10,7 @@ from nstlab.encoders import Encoder, load_encoder
 from nstlab.encoders.pocket import ABOUT, CHANNELS, PocketEncoder, load_pocket
 from nstlab.errors import ImageError, SettingError, WeightsError
 from nstlab.systems import plan, stylize
-from nstlab.training.distill import Crops, agreement, error, train
+from nstlab.training.distill import agreement, distillation, error, varied
 
 
 @pytest.fixture(scope="module")
@@ -69,23 +69,49 @@ def test_it_is_never_taken_unasked():
         load_encoder("pocket", padding="zeros")
 
 
-def test_a_training_step_brings_it_nearer_and_is_the_same_each_time(tmp_path):
+@pytest.fixture
+def folder(tmp_path):
     for number, name in enumerate(("cat", "coffee", "spring")):
-        images.save(images.load(name, 96), tmp_path / f"{number}.png")
-    lines: list[str] = []
-    students = [train([tmp_path], steps=3, side=32, batch=2, report=lines.append) for _ in range(2)]
-    for one, other in zip(students[0].parameters(), students[1].parameters()):
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        images.save(images.load(name, 96), tmp_path / "pictures" / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+TINY = {"steps": 4, "size": 32, "batch": 2, "seed": 3, "device": "cpu", "save_every": 100}
+
+
+def test_a_training_is_the_same_each_time_and_after_a_stop(folder, tmp_path):
+    """The pictures on their way go on from the checkpoint too: they come out of all steps before."""
+    whole = distillation(folder, **TINY)
+    rows = [step.losses for step in whole]
+    assert rows[0].keys() >= {"features", "gram", "features relu5_1", "gram relu2_1"} and rows[0] != rows[1]
+    stopped = distillation(folder, folder=tmp_path / "run", **TINY)
+    for step in stopped:
+        if step.index == 2:
+            stopped.stop()
+    resumed = distillation([folder], folder=tmp_path / "run", resume=True, **TINY)
+    assert resumed.done == 2 and [step.losses for step in resumed] == rows[2:]
+    for one, other in zip(whole.task.student.parameters(), resumed.task.student.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert lines[0] == lines[2] and lines[0] != lines[1]
+    assert torch.equal(whole.task.moving.module.pictures, resumed.task.moving.module.pictures)
+
+
+def test_a_step_brings_the_student_nearer_but_for_its_first_layer(folder):
+    made = distillation(folder, **TINY | {"steps": 12})
+    first = made.task.student.first.weight.clone()
+    totals = [step.total for step in made]
+    assert sum(totals[-4:]) < sum(totals[:4]) and torch.equal(made.task.student.first.weight, first)
 
 
 def test_crops_stay_pictures_and_bad_folders_are_named(tmp_path):
-    images.save(images.load("cat", 96), tmp_path / "cat.png")
-    crops = Crops([tmp_path], 16, seed=1).batch(20)
-    assert crops.shape == (20, 3, 16, 16) and crops.min() >= 0 and crops.max() <= 1
+    crops = images.load("cat", 64)[..., :40, :40].repeat(20, 1, 1, 1)
+    found = varied(crops, list(range(20)))
+    assert found.shape == (20, 3, 40, 40) and found.min() >= 0 and found.max() <= 1
+    changed = [not torch.equal(one, other) for one, other in zip(found, crops, strict=True)]
+    assert 3 < sum(changed) < 18 and torch.equal(found, varied(crops, list(range(20))))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ImageError, match="no pictures in .*empty"):
-        Crops([tmp_path / "empty"], 16, seed=1)
+    with pytest.raises(ImageError, match="empty holds no pictures"):
+        distillation(tmp_path / "empty")
 
 
 def test_missing_weights_are_an_error(monkeypatch, tmp_path):

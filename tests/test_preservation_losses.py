@@ -7,8 +7,10 @@ from nstlab import images
 from nstlab.errors import SettingError
 from nstlab.losses import ContentLoss, StyleLoss
 from nstlab.losses.edge import EdgeLoss, OutlineLoss, laplacian_loss, one_sided_edge_loss
-from nstlab.losses.region import DampedStyleLoss, RegionStyleLoss, guided_gram
+from nstlab.losses.edge_texture import EdgeTextureLoss
+from nstlab.losses.region import DampedStyleLoss, GuidedGram, RegionStyleLoss, guided_gram
 from nstlab.losses.saliency import SaliencyContentLoss, mean_one_weights, weighted_content_loss
+from nstlab.losses.selective import SelectiveContentLoss
 from nstlab.losses.semantic import SemanticLoss, region_distances
 from nstlab.losses.structure import StructureLoss, ssim_map, structure_loss
 from nstlab.objective import Objective
@@ -100,6 +102,43 @@ def test_a_label_that_the_painting_lacks_falls_back(encoder, photo, painting, fa
     whole = RegionStyleLoss([(face, painting, None)])
     assert torch.equal(value(encoder, loss, photo), value(encoder, whole, photo))
     assert "region 0 is missing" in loss.notes[0] and whole.notes == []
+
+
+def test_a_guided_gram_that_looks_at_nothing(rng):
+    """For training, where guides are new at each step: the same matrices, and 0 where nothing is marked."""
+    features = torch.rand(2, 5, 6, 7, generator=rng, dtype=torch.float64)
+    guides = torch.rand(2, 1, 6, 7, generator=rng, dtype=torch.float64)
+    assert torch.equal(GuidedGram(guides, checked=False)(features), guided_gram(features, guides))
+    guides[1] = 0
+    found = GuidedGram(guides, checked=False)(features.requires_grad_())
+    assert torch.equal(found[0], guided_gram(features[:1], guides[:1])[0]) and not found[1].any()
+    found.sum().backward()
+    assert features.grad.isfinite().all() and not features.grad[1].any()
+
+
+def test_no_loss_waits_for_the_device(encoder, photo, painting, face, monkeypatch):
+    """What a number in Python is made of has to come from the GPU first: in a forward pass that costs a pause each."""
+    half, labels = (face > 0.5).float(), (face[0] > 0.5).long()
+    losses = {
+        "region": RegionStyleLoss([(half, painting, None), (1 - half, painting, half), (0 * half, painting, None)]),
+        "damped": DampedStyleLoss(painting, face), "saliency": SaliencyContentLoss(photo, face),
+        "selective": SelectiveContentLoss(photo, face), "texture": EdgeTextureLoss(photo, painting, scales=(1, 2)),
+        "semantic": SemanticLoss(photo, labels, {0: 1, 1: 3}), "structure": StructureLoss(photo, face),
+        "style": StyleLoss(painting), "content": ContentLoss(photo),
+    }  # fmt: skip
+    features = {}
+    for name, loss in losses.items():
+        loss.prepare(encoder, (64, 64))
+        features[name] = encoder(images.resize(painting, (64, 64)), loss.layers or ())
+
+    def refuse(tensor, *_):
+        raise AssertionError("a tensor was read in Python")
+
+    with monkeypatch.context() as reading:
+        for method in ("item", "tolist", "__bool__", "__float__", "__int__", "nonzero"):
+            reading.setattr(torch.Tensor, method, refuse)
+        found = {name: loss(features[name]) for name, loss in losses.items()}
+    assert all(value.isfinite() and value > 0 for value in found.values())
 
 
 def test_ssim_by_hand_and_at_its_ends(photo):

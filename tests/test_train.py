@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import random
 import signal
@@ -15,8 +16,10 @@ from tiny import NETWORKS, PHOTOS, Poisoned, tiny
 from nstlab import images
 from nstlab.errors import DivergedError, ImageError, SettingError, WeightsError
 from nstlab.training import checkpoints
+from nstlab.training.distill import distillation
 from nstlab.training.log import Log
 from nstlab.training.perceptual import PerceptualObjective
+from nstlab.training.task import Task
 
 TESTS = Path(__file__).parent
 
@@ -93,8 +96,10 @@ def test_killed_at_a_random_step_it_ends_in_the_same_weights(system, whole, tmp_
 TWO = """
 import sys
 from tiny import tiny
+from nstlab.training.distill import distillation
 
 two = [tiny(system, f"{system}-{name}", **options) for system in SYSTEMS for name, options in OPTIONS.items()]
+two.append(distillation("photos", folder="pocket", **POCKET))
 for training in two:
     list(training)
 sys.setswitchinterval(60)  # at once, with the trainings still held: other threads are not waited for
@@ -105,9 +110,13 @@ sys.setswitchinterval(60)  # at once, with the trainings still held: other threa
 def test_two_processes_have_the_losses_of_one(tmp_path):
     systems, large = ("conditional", "multiscale_gan"), {"batch": 4, "accumulate": 2, "seed": 1}
     options = {"halves": {"batch": 4}, "large": large}
-    (tmp_path / "two.py").write_text(f"SYSTEMS, OPTIONS = {systems}, {options}\n{TWO}")
+    pocket = {"steps": 2, "size": 32, "seed": 1, "device": "cpu", "save_every": 100}
+    (tmp_path / "two.py").write_text(f"SYSTEMS, OPTIONS, POCKET = {systems}, {options}, {pocket | {'batch': 4}}\n{TWO}")
+    (tmp_path / "photos").mkdir()
+    for name in PHOTOS[:3]:
+        images.save(images.load(name, 64), tmp_path / "photos" / f"{name}.png")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "two.py"]
-    environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -117,6 +126,8 @@ def test_two_processes_have_the_losses_of_one(tmp_path):
     for system in systems:
         halves = finished(tiny(system, batch=2, accumulate=2)).history
         assert len(halves) == 8 and of_two(f"{system}-halves") == halves  # the same sums: the same to the last bit
+    assert of_two("pocket") == finished(distillation(tmp_path / "photos", batch=2, accumulate=2, **pocket)).history
+    for system in systems:
         # A whole batch is summed in another order. Each update multiplies that rounding by a factor that depends on the CPU's
         # kernels, so only the steps before and after the first update are compared.
         one, two = finished(tiny(system, **large)).history, of_two(f"{system}-large")
@@ -146,6 +157,49 @@ def test_not_a_number_stops_and_keeps_the_last_good_weights(tmp_path):
     again = tiny(folder=tmp_path, resume=True)
     assert again.done == 4 and state(again) == states[4]
     assert finished(again).done == 8
+
+
+@pytest.mark.parametrize("system", ["conditional", "multiscale_gan"])
+def test_an_error_in_the_middle_of_a_step_leaves_the_state_before_it(system, whole, monkeypatch):
+    """The optimisers, the average, the gate and spectral norm may have changed by then."""
+    training = tiny(system)
+    steps = iter(training)
+    for _ in range(5):
+        next(steps)
+    before, update = state(training), type(training.task.ema).update
+    with monkeypatch.context() as broken:
+        broken.setattr(type(training.task.ema), "update", lambda *given: update(*given) or 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            next(steps)
+    assert state(training) == before and training.done == 5
+    assert state(finished(training)) == whole[system][1]
+
+
+def test_a_critic_whose_loss_is_no_number_takes_the_generator_back_too(monkeypatch):
+    training = tiny("multiscale_gan")
+    steps, states = iter(training), {}
+    for step in steps:
+        states[step.index] = state(training)
+        if step.index == 5:
+            break
+    steps = iter(training)
+    monkeypatch.setattr("nstlab.systems.multiscale_gan.discriminator_loss", lambda real, *_: real[0].mean() * float("nan"))
+    with pytest.raises(DivergedError, match="step 6"):
+        next(steps)
+    assert training.done == 4 and state(training) == states[4]
+
+
+def test_a_snapshot_is_of_its_moment_and_makes_no_new_tensors():
+    moving, snapshot = {"a": torch.arange(3.0)}, checkpoints.Snapshot()
+    assert snapshot.info is None
+    snapshot.take(moving, {"step": 1})
+    memory = snapshot.tensors["a"].data_ptr()
+    moving["a"] += 1
+    assert snapshot.tensors["a"].tolist() == [0, 1, 2]
+    snapshot.take(moving | {"b": torch.tensor(7)}, {"step": 2})
+    assert snapshot.tensors["a"].tolist() == [1, 2, 3] and snapshot.tensors["a"].data_ptr() == memory
+    snapshot.take(moving, {"step": 3})
+    assert snapshot.tensors.keys() == {"a"} and snapshot.info == {"step": 3}
 
 
 def test_not_a_number_at_the_first_step_changes_nothing(tmp_path):
@@ -195,7 +249,7 @@ def test_saving_from_another_thread_waits_for_the_step(tmp_path, whole):
     while thread.is_alive():
         tensors, info = checkpoints.read(training.save())
         moments = {int(value) for name, value in tensors.items() if name.endswith(".step")}
-        assert moments in ({info["step"]}, set()) and info["kept"]["average"]["steps"] == info["step"]
+        assert moments in ({info["step"]}, set()) and info["kept"]["ema"]["steps"] == info["step"]
     thread.join()
     assert state(training) == whole["conditional"][1]
 
@@ -227,7 +281,7 @@ def test_progressive_goes_on_within_its_first_half(tmp_path):
         ({"weights": {"style": 9}}, "begun with weight style 30.0, not 9.0"),
         ({"style": ["starry-night", "spring"]}, r"begun with styles \['starry-night', 'great-wave'\], not"),
         ({"network": {"widths": (8, 8), "blocks": 1}}, r"begun with widths \[4, 8\], not \[8, 8\]"),
-        ({"rate": 0.01}, "begun with rate 0.001, not 0.01"),
+        ({"lr": 0.01}, "begun with lr 0.001, not 0.01"),
         ({"k": 2.0}, "begun with k 8.0, not 2.0"),
         ({"content": PHOTOS}, "begun with names .*, not"),
         ({"guides": "saliency"}, "begun with guides none, not saliency"),
@@ -291,12 +345,12 @@ def test_a_full_disk_stops_with_the_old_checkpoint_whole(tmp_path):
         ({"batch": 9}, SettingError, "8 pictures are fewer than a batch of 9"),
         ({"content": "nowhere/"}, ImageError, "no such file"),
         ({"steps": 0}, SettingError, "steps 0"),
-        ({"rate": 0}, SettingError, "learning rate 0"),
+        ({"lr": 0}, SettingError, "learning rate 0"),
         ({"system": "jonson"}, SettingError, "did you mean johnson"),
         ({"weights": {"adversarial": 1}}, SettingError, "unknown weight 'adversarial'"),
         ({"network": {"width": 3}}, SettingError, "did you mean widths"),
         ({"guides": "depth"}, SettingError, "unknown guides"),
-        ({"system": "multiscale_gan", "progressive": True}, SettingError, "squares of 16 pixels are too small"),
+        ({"system": "multiscale_gan", "progressive": True}, SettingError, "crops of 16 pixels are too small"),
         ({"tensorboard": True}, SettingError, "TensorBoard"),
     ],
 )
@@ -324,6 +378,85 @@ def test_folders_of_pictures(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SettingError, match="cannot be made"):
         tiny(folder=tmp_path / "file" / "run")
+
+
+def test_damaged_pictures_are_left_out_and_named_once(tmp_path):
+    photos, run = tmp_path / "photos", tmp_path / "run"
+    photos.mkdir()
+    for name in PHOTOS:
+        images.save(images.load(name, 40), photos / f"{name}.png")
+    for name in ("cat", "rocket"):
+        (photos / f"{name}.png").write_bytes((photos / f"{name}.png").read_bytes()[:99])
+    with pytest.warns(UserWarning, match="skipped"):
+        training = tiny(folder=run, content=photos, steps=9, progressive=True)
+        for step in training:
+            if step.index == 8:
+                training.stop()
+        resumed = tiny(folder=run, content=photos, steps=18, progressive=True, resume=True)
+        finished(resumed)
+    for name in ("cat", "rocket"):  # at half size, at full size and after the stop
+        for notes in (training.notes, resumed.notes, (run / "notes.txt").read_text().splitlines()):
+            assert len([note for note in notes if f"{name}.png" in note]) == 1
+    assert len(resumed.notes) == len(resumed.log.notes) == 2 and len(resumed.history) == 18
+
+
+def test_outlines_that_cannot_be_decoded_are_left_out_of_a_training(tmp_path):
+    pytest.importorskip("pycocotools")
+    (tmp_path / "photos").mkdir()
+    for name in PHOTOS[:3]:
+        images.save(images.load(name, 40).expand(1, 3, -1, -1), tmp_path / "photos" / f"{name}.png")
+    shapes = [images.load(tmp_path / "photos" / f"{name}.png").shape[2:] for name in PHOTOS[:3]]
+    outlines = [[[3, 3, 20, 3, 20, 20]], {"counts": [5, 3], "size": list(shapes[1])}, [[1, 1, 2, 2]]]
+    data = {
+        "images": [{"id": n, "file_name": f"{name}.png", "height": h, "width": w}
+                   for n, (name, (h, w)) in enumerate(zip(PHOTOS, shapes))],
+        "annotations": [{"id": n, "image_id": n, "category_id": 1, "segmentation": o} for n, o in enumerate(outlines)],
+        "categories": [{"id": 1, "name": "thing"}],
+    }  # fmt: skip
+    (tmp_path / "instances.json").write_text(json.dumps(data))
+    options = {"content": tmp_path / "photos", "annotations": tmp_path / "instances.json", "guides": lambda x: x[:, :1]}
+    with pytest.warns(UserWarning, match="cannot be read"):
+        training = finished(tiny(folder=tmp_path / "run", **options))
+    assert training.done == 8 and len(training.notes) == 2
+    for found in (training.notes, (tmp_path / "run" / "notes.txt").read_text().splitlines()):
+        assert "1 outlines" in found[0] and f"outline 1 in {PHOTOS[1]}.png cannot be read" in found[1]
+
+
+def test_data_that_moved_is_the_same_data(tmp_path):
+    """What the pictures are decides, not where they lie or how the path is typed."""
+    (tmp_path / "here").mkdir()
+    for name in PHOTOS:
+        images.save(images.load(name, 40), tmp_path / "here" / f"{name}.png")
+    finished(tiny(folder=tmp_path / "run", content=tmp_path / "here", steps=2))
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = tiny(folder=tmp_path / "run", content=f"{tmp_path}/run/../there/", steps=3, resume=True)
+    assert moved.done == 2 and finished(moved).done == 3
+    (tmp_path / "there" / "cat.png").unlink()
+    with pytest.raises(SettingError, match="begun with pictures 8, not 7"):
+        tiny(folder=tmp_path / "run", content=tmp_path / "there", steps=3, resume=True)
+
+
+def test_the_first_process_says_for_all_whether_there_is_a_checkpoint(tmp_path, monkeypatch):
+    """A second process may not see the folder of the first one, or later."""
+    from lightning_fabric import Fabric
+
+    finished(tiny(folder=tmp_path, steps=2))
+    told = []
+    monkeypatch.setattr(Fabric, "broadcast", lambda self, value, src=0: told.append(value) or False)
+    assert tiny(folder=tmp_path, steps=3).done == 0 and told[0] is True  # not resumed, and no complaint: it was told of none
+
+
+def test_checkpoints_by_the_old_names_go_on(whole, tmp_path):
+    folder = whole["multiscale_gan"][0]
+    tensors, info = checkpoints.read(folder / "last.safetensors")
+    old = {new: name for name, new in checkpoints.RENAMED.items()}
+    for key in ("settings", "kept"):
+        info[key] = {old.get(name, name): value for name, value in info[key].items()}
+    assert {"rate", "critic_rate", "warmup"} <= info["settings"].keys() and "average" in info["kept"]
+    named = {old.get(name.split(".")[0], name.split(".")[0]) + "." + name.split(".", 1)[1]: t for name, t in tensors.items()}
+    assert any(name.startswith("average.") for name in named)
+    checkpoints.write(tmp_path / "last.safetensors", named, info)
+    assert state(tiny("multiscale_gan", tmp_path, resume=True)) == whole["multiscale_gan"][1]
 
 
 def test_a_critic_may_have_fewer_paintings_than_a_batch():
@@ -354,10 +487,7 @@ def test_styles_are_drawn_evenly_and_by_step():
 
 
 def test_learning_rates_rise_and_fall():
-    training = tiny(steps=1000)
-    paces = []
-    for training.done in range(1000):
-        paces.append(training._lr_factor())
+    paces = [Task().lr_factor(index, 1000) for index in range(1000)]
     assert paces[0] == 1 / 50 and paces[49:701] == [1.0] * 652 and paces[-1] == 0.05
     assert paces == sorted(paces[:100]) + sorted(paces[100:], reverse=True)
 

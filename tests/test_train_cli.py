@@ -78,7 +78,8 @@ def test_an_interrupt_ends_after_the_step_and_resume_goes_on(tmp_path):
     script.write_text(SCRIPT)
     command = [sys.executable, script, "train", "johnson", "--style", "spring", "-o", out, *QUICK, "--save-every", 10000]
     command = [str(part) for part in [*command, "--steps", 10000, "--resume"]]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    tests = Path(__file__).parent
+    environment = os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}", "OMP_NUM_THREADS": "1"}
     for number in (signal.SIGINT, signal.SIGTERM):
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
             while not (out / "log.csv").exists() or len((out / "log.csv").read_text().splitlines()) < done + 4:
@@ -109,17 +110,17 @@ def test_a_loss_that_is_not_a_number(monkeypatch, capsys, tmp_path):
         (("train", "johnson", "--style", "spring", "--weight", "styl=3"), "did you mean style"),
         (("train", "johnson", "--style", "spring", "--annotations", "nothing.json"), "samples: there is no such folder"),
         (("train", "johnson", "--style", "spring", "--precision", "fp8"), "unknown precision"),
-        (("train", "johnson", "--style", "spring", "--warmup", "9"), "johnson has no critic: leave out --warmup"),
+        (("train", "johnson", "--style", "spring", "--warmup-steps", "9"), "johnson has no critic: leave out --warmup-steps"),
         (("train", "johnson", "--style", "spring", "--critic", "layers=2"), "johnson has no critic"),
         (("train", "multiscale_gan", "--style", "spring", "--critic", "layers"), "critic 'layers': write it as NAME=VALUE"),
         (("train", "multiscale_gan", "--style", "spring", "--critic", "nrom=instance"), "did you mean norm"),
         (("train", "multiscale_gan", "--style", "spring", "--critic", "norm=batch"), "unknown norm 'batch'"),
         (("train", "multiscale_gan", "--style", "spring", "--critic", "grey=perhaps"), "grey perhaps: true or false"),
-        (("train", "multiscale_gan", "--style", "spring", "--critic", "rate=0"), "learning rate 0"),
+        (("train", "multiscale_gan", "--style", "spring", "--critic", "lr=0"), "learning rate 0"),
         (("train", "multiscale_gan", "--style", "spring", "--critic", "gate=high"), "gate=high: give a number"),
         (("train", "multiscale_gan", "--style", "spring", "--critic", "gate=2"), "gate from 0.0 to 2"),
         (("train", "johnson", "--style", "spring", "--blocks", "-1"), "blocks -1"),
-        (("train", "johnson", "--style", "spring", "--begin", "none.safetensors"), "no such checkpoint"),
+        (("train", "johnson", "--style", "spring", "--init-from", "none.safetensors"), "no such checkpoint"),
         (("train", "johnson", "--style", "spring", "--device", "tpu9"), "device 'tpu9' is not available"),
     ],
 )

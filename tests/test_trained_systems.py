@@ -21,7 +21,7 @@ def trained(tmp_path_factory):
     """The checkpoint of a short training of each system."""
     folders = {system: tmp_path_factory.mktemp(system) for system in TRAINED}
     for system, folder in folders.items():
-        list(tiny(system, folder, steps=12, task={"warmup": 6} if system == "multiscale_gan" else None))
+        list(tiny(system, folder, steps=12, task={"warmup_steps": 6} if system == "multiscale_gan" else None))
     return {system: folder / "last.safetensors" for system, folder in folders.items()}
 
 
@@ -42,8 +42,8 @@ def test_blends(system, trained):
 def test_the_average_paints(trained):
     painter = load_generator("johnson", trained["johnson"], **EXACT)
     tensors, _ = checkpoints.read(trained["johnson"])
-    assert torch.equal(painter.network.core.last.weight, tensors["average.core.last.weight"])
-    assert not torch.equal(tensors["generator.core.last.weight"], tensors["average.core.last.weight"])
+    assert torch.equal(painter.network.core.last.weight, tensors["ema.core.last.weight"])
+    assert not torch.equal(tensors["generator.core.last.weight"], tensors["ema.core.last.weight"])
 
 
 def test_colours_of_the_photo(trained):
@@ -134,29 +134,29 @@ def test_johnson_learns_one(tmp_path):
 
 
 def test_a_training_makes_its_objective_fall():
-    history = [step.total for step in tiny("johnson", steps=60, rate=0.01, encoder=TinyEncoder())]
+    history = [step.total for step in tiny("johnson", steps=60, lr=0.01, encoder=TinyEncoder())]
     assert sum(history[-10:]) < 0.6 * sum(history[:10])
 
 
 @pytest.mark.parametrize("system", ["conditional", "multiscale_gan"])
 def test_it_begins_with_the_weights_of_another_and_blocks_of_its_own(system, trained, tmp_path):
-    before = checkpoints.part(checkpoints.read(trained[system])[0], "average")
-    made = tiny(system, network=NETWORKS[system] | {"blocks": 3}, begin=trained[system], rate=0.01)
+    before = checkpoints.part(checkpoints.read(trained[system])[0], "ema")
+    made = tiny(system, network=NETWORKS[system] | {"blocks": 3}, init_from=trained[system], lr=0.01)
     network = made.task.generator
     assert all(torch.equal(network.state_dict()[name], value) for name, value in before.items())
     photo, blend = images.load("cat", 48), torch.tensor([0.3, 0.7])
     painted = load_generator(system, trained[system], **EXACT)(photo, blend)
     with torch.no_grad():
-        assert torch.equal(network(photo, blend), painted) and torch.equal(made.task.average.module(photo, blend), painted)
+        assert torch.equal(network(photo, blend), painted) and torch.equal(made.task.ema.module(photo, blend), painted)
     steps = checkpoints.read(trained[system])[1]["step"]
-    assert made.settings["before"] == steps and made.settings["begin"] == str(trained[system])
+    assert made.settings["before"] == steps and made.settings["init_from"] == str(trained[system])
     next(iter(made))
     ends = [name for name in network.state_dict().keys() - before if name.endswith("norm.scale") and "first" not in name]
     assert len(ends) >= 2 and all(network.state_dict()[name].any() for name in ends)
 
 
 def test_where_a_training_began_is_known_to_its_continuation(trained, tmp_path):
-    first = tiny(folder=tmp_path, steps=2, begin=trained["conditional"])
+    first = tiny(folder=tmp_path, steps=2, init_from=trained["conditional"])
     list(first)
     more = tiny(folder=tmp_path, steps=4, resume=True)
     list(more)
@@ -165,14 +165,14 @@ def test_where_a_training_began_is_known_to_its_continuation(trained, tmp_path):
 
 
 def test_what_a_training_cannot_begin_with(trained, tmp_path):
-    with pytest.raises(SettingError, match="has system johnson, not conditional: begin with one that has the same"):
-        tiny("conditional", begin=trained["johnson"])
+    with pytest.raises(SettingError, match="has system johnson, not conditional: start from one that has the same"):
+        tiny("conditional", init_from=trained["johnson"])
     with pytest.raises(SettingError, match="has styles .*great-wave.*, not .*spring"):
-        tiny("conditional", style=["spring", "great-wave"], begin=trained["conditional"])
+        tiny("conditional", style=["spring", "great-wave"], init_from=trained["conditional"])
     with pytest.raises(WeightsError, match="is of another architecture"):
-        tiny("conditional", network={"widths": (4, 9), "blocks": 1}, begin=trained["conditional"])
+        tiny("conditional", network={"widths": (4, 9), "blocks": 1}, init_from=trained["conditional"])
     with pytest.raises(WeightsError, match="no such checkpoint"):
-        tiny("conditional", begin=tmp_path / "none.safetensors")
+        tiny("conditional", init_from=tmp_path / "none.safetensors")
 
 
 def test_onnx_paints_the_same_at_any_size(trained, tmp_path):
@@ -209,6 +209,8 @@ def test_sizes_of_that_factor_are_not_padded(system, options, factor, monkeypatc
     network = checkpoint.BUILDERS[system](1, blocks=1, **options)
     assert onnx.multiple_of(network) == factor
     pads, pad = [], images.pad
-    monkeypatch.setattr(images, "pad", lambda image, margins: (pads.append(margins), pad(image, margins))[1])
+    monkeypatch.setattr(
+        images, "pad", lambda image, margins, *how, **more: (pads.append(margins), pad(image, margins, *how, **more))[1]
+    )
     network(torch.rand(1, 3, factor * 2, factor * 3))
     assert all(left == right for left, right, _, _ in pads)

@@ -16,7 +16,7 @@ NETWORKS = {
     "conditional": {"widths": (4, 8), "blocks": 1},
     "multiscale_gan": {"widths": (4, 8), "blocks": 1, "draft": {"widths": (4, 8), "blocks": 1}},
 }
-GAME = {"warmup": 2, "critic": {"width": 4}}
+GAME = {"warmup_steps": 2, "critic": {"width": 4}}
 PHOTOS = ["astronaut", "cat", "citrus-fruits", "coffee", "dandelions", "honey-bee", "rocket", "two-dogs"]
 
 

@@ -25,22 +25,22 @@ def train(
     annotations: Annotated[str | None, typer.Option(help="MS-COCO instances file: its outlines are the guides.")] = None,
     guides: Annotated[str, typer.Option(help="What is kept: saliency (found once a photo), or none.")] = "saliency",
     steps: Annotated[int, typer.Option(help="Steps in all.")] = 1000,
-    size: Annotated[int, typer.Option(help="Side of the training squares in pixels.")] = 256,
+    size: Annotated[int, typer.Option(help="Side of the training crops in pixels.")] = 256,
     batch: Annotated[int, typer.Option(help="Pictures a step, over all processes.")] = 4,
     seed: Annotated[int, typer.Option(help="Seed of weights, pictures and styles.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint, if there is one.")] = False,
     save_every: Annotated[int, typer.Option(help="Steps between two checkpoints.")] = 200,
     weight: Annotated[list[str], typer.Option(help="NAME=VALUE: style=60 sets the weight of the style. Repeatable.")] = (),
-    rate: Annotated[float, typer.Option(help="Learning rate of the painting network, at its height.")] = 0.001,
-    style_scale: Annotated[float, typer.Option(help="Stroke size: the painting's long side over the square's.")] = 1.0,
+    lr: Annotated[float, typer.Option(help="Learning rate of the painting network, at its height.")] = 0.001,
+    style_scale: Annotated[float, typer.Option(help="Stroke size: the painting's long side over the crop's.")] = 1.0,
     encoder: Annotated[str, typer.Option(help="vgg19, or pocket: nearly three times as fast, an approximation.")] = "vgg19",
     accumulate: Annotated[int, typer.Option(help="Batches that one step adds up.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes that prepare pictures.")] = 0,
     progressive: Annotated[bool, typer.Option("--progressive", help="The first half of the steps at half the size.")] = False,
     precision: Annotated[str, typer.Option(help="fp32, or bf16 (mixed).")] = "fp32",
     blocks: Annotated[int | None, typer.Option(help="Residual blocks of the network.  [default: 4; a revision: 3]")] = None,
-    begin: Annotated[Path | None, typer.Option(help="A checkpoint of the same system and styles to begin with.")] = None,
-    warmup: Annotated[int | None, typer.Option(help="With a critic: steps before it is heard.  [default: 100]")] = None,
+    init_from: Annotated[Path | None, typer.Option(help="A checkpoint of the same system and styles to start from.")] = None,
+    warmup_steps: Annotated[int | None, typer.Option(help="With a critic: steps before it is heard.  [default: 100]")] = None,
     critic: Annotated[list[str], typer.Option(help="With a critic: NAME=VALUE of it, such as layers=3. Repeatable.")] = (),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's logs too.")] = False,
@@ -50,16 +50,16 @@ def train(
     from nstlab.systems import registry
     from nstlab.systems.train import training
 
-    game = parse_critic(critic) | ({} if warmup is None else {"warmup": warmup})
+    game = parse_critic(critic) | ({} if warmup_steps is None else {"warmup_steps": warmup_steps})
     if game and not registry.load(choose("trainable system", system, registry.trainable())).critic:
-        raise SettingError(f"{system} has no critic: leave out --warmup and --critic")
+        raise SettingError(f"{system} has no critic: leave out --warmup-steps and --critic")
     styles = list(style) if len(style) > 1 else style[0]
     made = training(
         system, content, styles, real=real, annotations=annotations, guides=guides, seed=seed, folder=out, device=device,
-        encoder=encoder, weights=weights_of(weight), rate=rate, style_scale=style_scale, steps=steps, size=size, batch=batch,
+        encoder=encoder, weights=weights_of(weight), lr=lr, style_scale=style_scale, steps=steps, size=size, batch=batch,
         accumulate=accumulate, workers=workers, progressive=progressive, save_every=save_every, resume=resume,
-        precision=precision, tensorboard=tensorboard, begin=begin, network=None if blocks is None else {"blocks": blocks},
-        task=game,
+        precision=precision, tensorboard=tensorboard, init_from=init_from, task=game,
+        network=None if blocks is None else {"blocks": blocks},
     )  # fmt: skip
     talks = made.rank == 0
     for note in made.notes if talks else ():
@@ -82,7 +82,7 @@ def train(
 
 
 def parse_critic(pairs) -> dict:
-    """{"critic": {"norm": "instance", "layers": 3}, "critic_rate": 0.001} from ["norm=instance", "layers=3", "rate=0.001"]."""
+    """{"critic": {"norm": "instance", "layers": 3}, "critic_lr": 0.001} from ["norm=instance", "layers=3", "lr=0.001"]."""
     found = {}
     for pair in pairs:
         name, _, value = (part.strip() for part in pair.partition("="))
@@ -92,7 +92,7 @@ def parse_critic(pairs) -> dict:
             found[name] = json.loads(value)
         except ValueError:
             found[name] = value
-    game = {key: found.pop(name) for name, key in (("rate", "critic_rate"), ("gate", "gate")) if name in found}
+    game = {key: found.pop(name) for name, key in (("lr", "critic_lr"), ("gate", "gate")) if name in found}
     return game | ({"critic": found} if found else {})
 
 

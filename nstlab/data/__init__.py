@@ -2,7 +2,7 @@
 
 from nstlab.data.batches import Batch, Batches
 from nstlab.data.coco import Coco
-from nstlab.data.pictures import Files, Folder, Pictures, Samples, open_pictures
+from nstlab.data.pictures import Files, Folder, Pictures, Repeated, Samples, open_pictures
 from nstlab.data.wikiart import WikiArt, Work, stream_wikiart
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Files",
     "Folder",
     "Pictures",
+    "Repeated",
     "Samples",
     "WikiArt",
     "Work",

@@ -30,9 +30,9 @@ class Batches:
     next. `guides` is a function image (1, 3, H, W) -> map (1, 1, H, W), for pictures whose set has no guide of its own.
     Of `ranks` processes each gets its part of the batch; together they get what one process would. `workers` processes
     prepare the images in `stream`. With `long_side` every picture has that many pixels along its long side, and squares are
-    cut from it as it is then: strokes keep the size that they have there. A damaged picture is skipped with a warning and
-    listed in `skipped`; the next good one of the epoch takes its place. Raises SettingError for numbers that do not fit,
-    ImageError if all pictures are damaged.
+    cut from it as it is then: strokes keep the size that they have there. A damaged picture is skipped with a warning, listed
+    in `skipped`, and explained in `notes`; the next good one of the epoch takes its place. Raises SettingError for numbers that
+    do not fit, ImageError if all pictures are damaged.
     """
 
     def __init__(self, pictures: Pictures, size: int, batch: int, *, seed=0, guides=None, rank=0, ranks=1, workers=0,
@@ -49,10 +49,11 @@ class Batches:
             raise SettingError(f"rank {rank} is not one of {ranks} processes: they are numbered from 0 to {ranks - 1}")
         share = batch // ranks
         self.pictures, self.size, self.workers = pictures, size, workers
-        self.skipped: list[str] = []
+        self.skipped: list[str] = []  # names of damaged pictures, in the order they were met
+        self.notes: list[str] = []  # and what is wrong with each
         self._options = (size, batch, seed, range(rank * share, (rank + 1) * share), long_side)
         self._cropper = Cropper(pictures, *self._options, MEMORY)
-        self._guides = Guides(pictures, guides) if guides is not None else None
+        self._guides = Guides(pictures, guides) if guides is not None or pictures.guided else None
         self._maps = Store(MEMORY // 4)
         self._damaged: set[int] = set()
 
@@ -77,7 +78,8 @@ class Batches:
         for index in [index for index in damaged if index not in self._damaged]:
             self._damaged.add(index)
             self.skipped.append(self.pictures.names[index])
-            warnings.warn(f"skipped: {damaged[index]}", stacklevel=3)
+            self.notes.append(f"skipped: {damaged[index]}")
+            warnings.warn(self.notes[-1], stacklevel=3)
         if squares is None:
             raise ImageError(f"none of the {len(self.pictures)} pictures can be read: {next(iter(damaged.values()))}")
         guides = None if self._guides is None else torch.cat([self._guide(crop) for crop in crops])

@@ -14,13 +14,16 @@ from nstlab.errors import ImageError, SettingError
 from nstlab.files import expanded, reason
 from nstlab.formats import containers, decode
 
+FARTHEST = 1e6  # pixels from the corner of the photo: what lies beyond, or is not a number, is no outline
+
 
 class Coco(Files):
     """The photos of a folder that a file of COCO instances names, with the outlines that it holds, read by pycocotools.
 
     `missing` lists the photos that are named but not there, `unreadable` the photos with an outline that cannot be read, such
-    as a polygon of two points. Missing photos and unreadable outlines are left out, which `notes` and a warning say. Raises
-    ImageError for a file of another kind or if no photo is there, SettingError without pycocotools.
+    as a polygon of two points. Missing photos and unreadable outlines are left out, which `notes` and a warning say; where only
+    decoding tells that an outline cannot be read, they say it then, and `left_out` counts it too. Raises ImageError for a file
+    of another kind or if no photo is there, SettingError without pycocotools.
     """
 
     def __init__(self, pictures, annotations):
@@ -51,19 +54,38 @@ class Coco(Files):
             warnings.warn(note, stacklevel=2)
 
     def guide(self, index: int) -> torch.Tensor | None:
-        """Everything outlined in the photo, as one map (1, 1, H, W) of zeros and ones; None where nothing is.
+        """Everything outlined in the photo that can be read, as one map (1, 1, H, W) of zeros and ones; None where nothing is.
 
-        H and W are the photo's as `load` gives it. Raises ImageError for an outline that cannot be read.
+        H and W are the photo's as `load` gives it.
         """
         things = self.coco.loadAnns(self.coco.getAnnIds(self.ids[index]))
         things = [thing for thing in things if thing.get("segmentation") and thing["id"] not in self._bad]
-        if not things:
+        masks = [mask for thing in things if (mask := self._mask(thing, index)) is not None]
+        if not masks:
             return None
+        return torch.from_numpy(_turned(np.maximum.reduce(masks), self.paths[index])).float()[None, None]
+
+    @property
+    def left_out(self) -> int:
+        """How many outlines are left out so far."""
+        return len(self._bad)
+
+    def _mask(self, thing: dict, index: int) -> np.ndarray | None:
+        """The outline as zeros and ones (H, W); None, with a note, where it cannot be decoded."""
+        photo = self.coco.imgs[thing["image_id"]]
+        shape = photo["height"], photo["width"]
         try:
-            union = np.maximum.reduce([self.coco.annToMask(thing) for thing in things])
+            _check_runs(thing["segmentation"], shape)
+            mask = self.coco.annToMask(thing)
+            if mask.shape != shape:
+                raise ValueError(f"it is {mask.shape[0]} x {mask.shape[1]} pixels, the photo {shape[0]} x {shape[1]}")
+            return mask
         except Exception as error:  # pycocotools' compiled part raises what it pleases
-            raise ImageError(f"an outline in {self.names[index]} cannot be read ({error}): mend the annotations") from None
-        return torch.from_numpy(_turned(union, self.paths[index])).float()[None, None]
+            self._bad.add(thing["id"])
+            self.unreadable = sorted({*self.unreadable, self.names[index]})
+            self.notes.append(f"outline {thing['id']} in {self.names[index]} cannot be read ({error}) and is left out")
+            warnings.warn(self.notes[-1], stacklevel=4)
+            return None
 
     def plain(self) -> Files:
         """The photos without the annotations, which take gigabytes for the whole of COCO."""
@@ -91,8 +113,39 @@ def _readable(thing: dict) -> bool:
     if isinstance(outline, dict):
         return {"counts", "size"} <= outline.keys()
     whole = lambda polygon: isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
-    numbers = lambda polygon: all(isinstance(value, (int, float)) for value in polygon)
+    numbers = lambda polygon: all(isinstance(value, (int, float)) and abs(value) < FARTHEST for value in polygon)
     return isinstance(outline, list) and all(whole(polygon) and numbers(polygon) for polygon in outline)
+
+
+def _check_runs(outline, shape: tuple[int, int]) -> None:
+    """Raises ValueError where runs of pixels do not fill a photo (H, W): pycocotools would write beyond its memory."""
+    if not isinstance(outline, dict):
+        return
+    if list(outline["size"]) != list(shape):
+        raise ValueError(f"its size is {outline['size']}, the photo's {list(shape)}")
+    counts = outline["counts"]
+    runs = counts if isinstance(counts, list) else _decoded(counts if isinstance(counts, bytes) else counts.encode("ascii"))
+    if min(runs, default=-1) < 0 or sum(runs) != shape[0] * shape[1]:
+        raise ValueError("its runs of pixels do not fill the photo")
+
+
+def _decoded(text: bytes) -> list[int]:
+    """Runs of pixels of COCO's compressed form: five bits a byte, the lowest first; from the fourth run on, each is the
+    difference to the run two before it (rleFrString of pycocotools)."""
+    runs: list[int] = []
+    value = shift = 0
+    for byte in text:
+        value |= ((byte - 48) & 31) << shift
+        shift += 5
+        if (byte - 48) & 32:
+            continue
+        if (byte - 48) & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        value = shift = 0
+    if shift:
+        raise ValueError("its runs of pixels are cut short")
+    return runs
 
 
 def _read(file: Path):

@@ -17,6 +17,7 @@ class Pictures:
 
     names: list[str]
     notes: tuple[str, ...] | list[str] = ()  # what was left out, in sentences
+    guided = False  # whether every picture has a guide of its own
 
     def __len__(self) -> int:
         return len(self.names)
@@ -75,6 +76,31 @@ class Folder(Files):
         if not names:
             raise ImageError(f"{self.path} holds no pictures: name a folder with files of {', '.join(images.FORMATS)} in it")
         super().__init__(names, [seen[name] for name in names])
+
+
+class Repeated(Pictures):
+    """A set too small for a batch, each picture as often as it takes for `least` of them: every time another crop is cut."""
+
+    def __init__(self, pictures: Pictures, least: int):
+        self.pictures, self.names = pictures, list(pictures.names) * -(-least // len(pictures))
+        self.guided = pictures.guided
+
+    @property
+    def notes(self):
+        """Those of the set itself."""
+        return self.pictures.notes
+
+    def load(self, index: int) -> torch.Tensor:
+        return self.pictures.load(index % len(self.pictures))
+
+    def guide(self, index: int) -> torch.Tensor | None:
+        return self.pictures.guide(index % len(self.pictures))
+
+    def digest(self, index: int) -> str:
+        return self.pictures.digest(index % len(self.pictures))
+
+    def plain(self) -> "Repeated":
+        return Repeated(self.pictures.plain(), len(self.names))
 
 
 class Samples(Files):

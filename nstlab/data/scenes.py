@@ -1,10 +1,13 @@
 """Drawn scenes whose depth, things and outlines are known: the truth to test guides and losses against."""
 
+import functools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
+from nstlab.data.pictures import Pictures
 from nstlab.errors import check_count, check_seed
 
 SHAPES = ("ball", "box", "cone")
@@ -49,6 +52,30 @@ def scene(seed: int = 0, size: int | tuple[int, int] = 96, things: int | None = 
     image = image * (1 - haze) + sky * haze
     image = image + 0.02 * torch.randn(image.shape, generator=draw)
     return Scene(image.clamp(0, 1)[None], nearness[None, None], labels[None])
+
+
+class Scenes(Pictures):
+    """Scenes of `size` x `size` pixels as a set to train on, drawn when they are asked for; `guide` is the nearness."""
+
+    guided = True
+
+    def __init__(self, seeds: Iterable[int], size: int = 96):
+        self.seeds, self.size = list(seeds), check_count("size", size)
+        self.names = [f"scene {seed}, {size} px" for seed in self.seeds]
+
+    def load(self, index: int) -> torch.Tensor:
+        """The picture of the scene, an image (1, 3, size, size)."""
+        return _drawn(self.seeds[index], self.size).image
+
+    def guide(self, index: int) -> torch.Tensor:
+        """Its nearness, a map (1, 1, size, size)."""
+        return _drawn(self.seeds[index], self.size).nearness
+
+
+@functools.lru_cache(maxsize=64)
+def _drawn(seed: int, size: int) -> Scene:
+    """`scene`, kept for a moment: the pictures of a batch are asked for first, then their guides."""
+    return scene(seed, size)
 
 
 def _color(draw, low, high) -> torch.Tensor:

@@ -78,7 +78,9 @@ class _FrozenConv(torch.autograd.Function):
             gradient, unwritten(count, channels, height + 2 * margin, width + 2 * margin), weight, None,
             [1, 1], [1 - margin] * 2, [1, 1], False, [0, 0], 1, [True, False, False],
         )[0]  # fmt: skip
-        if ctx.mirrored:
+        if ctx.mirrored and gradient.is_cuda:  # ATen's is not the same each time there
+            gradient = images.pad_gradient(gradient, (1, 1, 1, 1))
+        elif ctx.mirrored:
             image = unwritten(count, channels, height, width)
             gradient = torch.ops.aten.reflection_pad2d_backward(gradient, image, [1] * 4)
         return gradient, None, None, None

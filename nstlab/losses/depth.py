@@ -28,7 +28,7 @@ class DepthLoss(Loss):
     """`depth_loss` between what `estimator` sees in the picture and the photo's own depth.
 
     `estimator` takes an image (1, 3, H, W) to nearness (1, 1, H, W) and lets gradients through, such as
-    `guidance.scene_depth.scene_depth`. `target` is the photo's true nearness, if it is known; else the estimator's view of it.
+    `networks.scene_depth.scene_depth`. `target` is the photo's true nearness, if it is known; else the estimator's view of it.
     """
 
     def __init__(self, content: torch.Tensor, estimator: Callable[[torch.Tensor], torch.Tensor], target=None):

@@ -11,7 +11,7 @@ from nstlab import images
 from nstlab.errors import check_count
 from nstlab.filters import gaussian, sobel
 from nstlab.losses.base import Loss, shares
-from nstlab.losses.region import guided_gram
+from nstlab.losses.region import GuidedGram, guided_gram
 from nstlab.stats import gram
 
 LEAST = 0.02  # share of a picture that must be edge for its edges to have statistics of their own
@@ -63,13 +63,13 @@ class EdgeTextureLoss(Loss):
             self.targets.append((0.5**number, scale, parts))
 
     def _parts(self, here, there, ours, theirs) -> list:
-        """[(share, mask on the picture, painting's Gram under its own mask), ...] of one layer: edges, then fills."""
+        """[(share, Gram under the picture's mask, painting's Gram under its own mask), ...] of one layer: edges, then fills."""
         edges, drawn = _place(here, ours), _place(there, theirs)
         pairs = [(share, *masks) for share, masks in zip(self.eta_shares, ((edges, drawn), (1 - edges, 1 - drawn))) if share]
         pairs = [pair for pair in pairs if float(pair[1].sum()) > 0]  # what the photo has none of is left out
         whole = sum(share for share, _, _ in pairs)
         return [
-            (share / whole, mask, guided_gram(theirs, other) if float(other.sum()) > 0 else gram(theirs))
+            (share / whole, GuidedGram(mask), guided_gram(theirs, other) if float(other.sum()) > 0 else gram(theirs))
             for share, mask, other in pairs
         ]
 
@@ -78,8 +78,8 @@ class EdgeTextureLoss(Loss):
         for weight, scale, parts in self.targets:
             seen = features if scale == 1 else self.encoder(F.avg_pool2d(features["image"], scale), self.layers)
             for layer, pairs in parts.items():
-                for share, mask, target in pairs:
-                    distance = F.mse_loss(guided_gram(seen[layer], mask), target)
+                for share, guided, target in pairs:
+                    distance = F.mse_loss(guided(seen[layer]), target)
                     total = total + weight * share * self.shares[layer] * distance / target.square().mean().clamp_min(1e-12)
         return total
 

@@ -17,15 +17,32 @@ FEWEST = 1e-3  # share of the picture; a region smaller than this has no statist
 def guided_gram(features: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
     """Gram matrix (N, C, C) over the places that a guide T (1 or N, 1, h, w) marks: sum_p T_p^2 f_p f_p^T / (C sum T^2).
 
-    For a mask of zeros and ones it is the Gram matrix of the masked places alone; for a uniform guide it is `gram`.
+    For a mask of zeros and ones it is the Gram matrix of the masked places alone; for a uniform guide it is `gram`. Raises
+    SettingError for a guide that is 0 everywhere. To use one guide often, make a GuidedGram of it.
     """
-    energy = guide.square().sum((1, 2, 3)).view(-1, 1, 1)
-    if float(energy.min()) <= 0:
-        raise SettingError("a guide that is 0 everywhere marks no region: leave its style out")
-    if bool((guide == guide.flatten()[0]).all()):
-        return gram(features)
-    rows = places_first(features) * places_first(guide.to(features.dtype))
-    return product(rows) / (features.shape[1] * energy)
+    return GuidedGram(guide)(features)
+
+
+class GuidedGram:
+    """`guided_gram` under one guide (1 or N, 1, h, w), which is looked at once: calls do not wait for a GPU.
+
+    With `checked` False the guide is not looked at at all: a uniform one is no special case, and one that is 0 everywhere gives
+    0.
+    """
+
+    def __init__(self, guide: torch.Tensor, checked: bool = True):
+        energy = guide.square().sum((1, 2, 3)).view(-1, 1, 1)
+        self.guide, self.energy = guide, energy if checked else energy.clamp_min(1e-12)
+        if checked and not bool(energy.min() > 0):
+            raise SettingError("a guide that is 0 everywhere marks no region: leave its style out")
+        self.uniform = checked and bool((guide == guide.flatten()[0]).all())
+
+    def __call__(self, features: torch.Tensor) -> torch.Tensor:
+        """The Gram matrices (N, C, C) of features (N, C, h, w)."""
+        if self.uniform:
+            return gram(features)
+        rows = places_first(features) * places_first(self.guide.to(features.dtype))
+        return product(rows) / (features.shape[1] * self.energy)
 
 
 class RegionStyleLoss(Loss):
@@ -45,11 +62,11 @@ class RegionStyleLoss(Loss):
         self.parts = tuple(shares(range(len(self.regions)), areas if weights is None else weights).values())
         self.scale, self.notes = scale, []
         self.targets: list[dict[str, torch.Tensor]] = []
-        self.guides: list[dict[str, torch.Tensor]] = []
+        self.grams: list[dict[str, GuidedGram]] = []  # of the layers where the region has a place
 
     @torch.no_grad()
     def prepare(self, encoder, size):
-        self.targets, self.guides, self.notes = [], [], []
+        self.targets, self.grams, self.notes = [], [], []
         here = encoder(torch.zeros(1, 3, *size, device=encoder.device), self.layers)
         for number, (guide, style, there) in enumerate(self.regions):
             features = encoder(images.resize(style, max(1, round(max(size) * self.scale))).to(encoder.device), self.layers)
@@ -59,15 +76,15 @@ class RegionStyleLoss(Loss):
             whole = torch.ones(1, 1, 1, 1) if there is None else there
             guide, whole = guide.to(encoder.device), whole.to(encoder.device)
             self.targets.append({x: guided_gram(features[x], at_size(whole, features[x].shape[-2:])) for x in self.layers})
-            self.guides.append({x: at_size(guide, here[x].shape[-2:]) for x in self.layers})
+            placed = {x: at_size(guide, here[x].shape[-2:]) for x in self.layers}
+            self.grams.append({x: GuidedGram(places) for x, places in placed.items() if float(places.sum()) > 0})
 
     def forward(self, features):
         total = torch.zeros((), device=features[self.layers[0]].device)
-        for part, targets, guides in zip(self.parts, self.targets, self.guides, strict=True):
-            for layer, share in self.shares.items():
-                if part and float(guides[layer].sum()) > 0:
-                    distance = F.mse_loss(guided_gram(features[layer], guides[layer]), targets[layer])
-                    total = total + part * share * distance / targets[layer].square().mean().clamp_min(1e-12)
+        for part, targets, grams in zip(self.parts, self.targets, self.grams, strict=True):
+            for layer, guided in grams.items() if part else ():
+                distance = F.mse_loss(guided(features[layer]), targets[layer])
+                total = total + part * self.shares[layer] * distance / targets[layer].square().mean().clamp_min(1e-12)
         return total
 
 

@@ -33,15 +33,16 @@ class SaliencyContentLoss(ContentLoss):
         super().__init__(content, **options)
         self.guide, self.k = guide, check_weight("k", k)
         self.weights: dict[str, torch.Tensor] = {}
+        self.uniform: dict[str, bool] = {}
 
     @torch.no_grad()
     def prepare(self, encoder, size):
         super().prepare(encoder, size)
         guide = self.guide.to(encoder.device)
         self.weights = {layer: mean_one_weights(guide, target.shape[-2:], self.k) for layer, target in self.targets.items()}
+        self.uniform = {layer: bool((weights == weights.flatten()[0]).all()) for layer, weights in self.weights.items()}
 
     def distance(self, features, layer):
-        weights = self.weights[layer]
-        if bool((weights == weights.flatten()[0]).all()):
+        if self.uniform[layer]:
             return super().distance(features, layer)
-        return weighted_content_loss(features[layer], self.targets[layer], weights)
+        return weighted_content_loss(features[layer], self.targets[layer], self.weights[layer])

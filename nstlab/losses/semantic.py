@@ -48,10 +48,10 @@ class SemanticLoss(Loss):
             layer: F.interpolate(self.masks, target.shape[-2:], mode="area").to(encoder.device)
             for layer, target in self.targets.items()
         }
+        self.weights = torch.tensor(list(self.priorities.values()), device=encoder.device)
 
     def forward(self, features):
-        weights = torch.tensor(list(self.priorities.values()), device=features["image"].device)
         return sum(
-            share * (weights * region_distances(features[layer], self.targets[layer], self.placed[layer])).sum()
+            share * (self.weights * region_distances(features[layer], self.targets[layer], self.placed[layer])).sum()
             for layer, share in self.shares.items()
         )

@@ -1,7 +1,7 @@
 """A small depth network that lets gradients through, trained on drawn scenes alone (see scenes.py).
 
 It knows that low is near, that things stand on the ground, and that haze is far; of real photos it knows nothing more.
-`python -m nstlab.networks.scene_depth` trains it anew: about 10 minutes on 2 cores.
+`python -m nstlab.training.scene_depth` trains it anew: about 10 minutes on 2 cores.
 """
 
 import functools
@@ -41,10 +41,20 @@ class DepthNet(nn.Module):
         return self.last(x).sigmoid()
 
 
+class _Convolution(nn.Conv2d):
+    """A 3x3 convolution that repeats the edge at the border."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 3)
+
+    def forward(self, x):
+        return F.conv2d(images.pad(x, (1, 1, 1, 1), mirrored=False), self.weight, self.bias)
+
+
 def _pair(inputs, outputs):
     layers = []
     for first in (inputs, outputs):
-        layers += [nn.Conv2d(first, outputs, 3, padding=1, padding_mode="replicate"), nn.GroupNorm(4, outputs), nn.ReLU()]
+        layers += [_Convolution(first, outputs), nn.GroupNorm(4, outputs), nn.ReLU()]
     return nn.Sequential(*layers)
 
 

@@ -164,7 +164,7 @@ class TrainingPanel(parts.Panel):
         """Let the averaged network paint the gallery; not while a step is under way."""
         began, task = time.monotonic(), self.training.task
         with self._saying("the gallery cannot be painted"):
-            self._painting = self._gallery.paint(task.average.module, task.info["styles"], self.training.done)
+            self._painting = self._gallery.paint(task.ema.module, task.info["styles"], self.training.done)
         ended = time.monotonic()
         self._repaint = ended + max(REPAINT, 20 * (ended - began))
 

@@ -8,9 +8,10 @@ import torch
 from nstlab.errors import SettingError, WeightsError, choose
 from nstlab.networks import MultiscaleNet, StyleNet
 from nstlab.training import checkpoints
+from nstlab.training.checkpoints import PLACES
 
 BUILDERS = {"StyleNet": StyleNet, "MultiscaleNet": MultiscaleNet}
-PATHS = ("content", "style", "real", "annotations", "begin", "encoder")  # settings of a training that may name files
+PATHS = (*PLACES, "encoder")  # settings of a training that may name files
 
 
 def describe(builder: str, styles: list[str], options: dict) -> dict:
@@ -40,11 +41,9 @@ def slim(checkpoint, out) -> Path:
     """
     tensors, info = checkpoints.read(checkpoint)
     kept = {
-        key: value.half() if value.is_floating_point() else value
-        for key, value in tensors.items()
-        if key.startswith("average.")
+        key: value.half() if value.is_floating_point() else value for key, value in tensors.items() if key.startswith("ema.")
     }
-    checkpoints.fill(build(info["network"], checkpoint), checkpoints.part(kept, "average"), checkpoint)
+    checkpoints.fill(build(info["network"], checkpoint), checkpoints.part(kept, "ema"), checkpoint)
     info = {key: info[key] for key in ("system", "network", "settings", "step", "weights") if key in info}
     info["settings"] = {key: value for key, value in info.get("settings", {}).items() if key not in PATHS}
     return checkpoints.write(out, kept, info)

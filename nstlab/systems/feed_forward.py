@@ -6,28 +6,28 @@ from nstlab.networks import Ema, StyleNet
 from nstlab.systems.checkpoint import describe
 from nstlab.training.loop import Training
 from nstlab.training.perceptual import PerceptualObjective
-from nstlab.training.task import Task, add, check_rate, open_encoder, to_device
+from nstlab.training.task import Task, add, check_lr, open_encoder, to_device
 
 
 class FeedForward(Task):
     """Train a generator on the terms of PerceptualObjective, every picture in a style drawn for it.
 
-    `paintings` are (names, images); `encoder` a name, or an encoder; `network` the options of StyleNet; `rate` the learning
-    rate; `decay` that of the average; `options` those of PerceptualObjective.
+    `paintings` are (names, images); `encoder` a name, or an encoder; `network` the options of StyleNet; `lr` the learning
+    rate; `decay` that of the moving average of the weights (EMA); `options` those of PerceptualObjective.
     """
 
     def __init__(
-        self, system: str, paintings, *, encoder="vgg19", device="auto", network=None, weights=None, rate=1e-3, decay=0.998,
+        self, system: str, paintings, *, encoder="vgg19", device="auto", network=None, weights=None, lr=1e-3, decay=0.998,
         **options,
     ):  # fmt: skip
         self.system, (names, pictures) = system, paintings
         self.info = describe("StyleNet", names, network or {})
-        self.settings = {"rate": check_rate(rate), "decay": decay, **options}
+        self.settings = {"lr": check_lr(lr), "decay": decay, **options}
         self.generator = StyleNet(len(names), **(network or {}))
         self.networks = {"generator": self.generator}
-        self.optimizers = {"generator": torch.optim.Adam(self.generator.parameters(), rate)}
-        self.average = Ema(self.generator, decay)
-        self.kept = {"average": self.average}
+        self.optimizers = {"generator": torch.optim.Adam(self.generator.parameters(), lr)}
+        self.ema = Ema(self.generator, decay)
+        self.kept = {"ema": self.ema}
         self.objective = PerceptualObjective(open_encoder(encoder, device), pictures, weights, **options)
         self.weights, self.views = self.objective.weights, {}
 
@@ -44,5 +44,5 @@ class FeedForward(Task):
                 self.views = {"photo": photo[:1], "picture": output[:1].detach()}
                 backward(total)
                 add(sums, {"total": total, **terms}, len(batches))
-        self.average.update(self.generator)
+        self.ema.update(self.generator)
         return sums

@@ -23,7 +23,7 @@ from nstlab.systems.trained import BlendOptions, plan
 from nstlab.training import perceptual
 from nstlab.training.loop import Training
 from nstlab.training.perceptual import PerceptualObjective
-from nstlab.training.task import Task, add, check_rate, open_encoder, to_device
+from nstlab.training.task import Task, add, check_lr, open_encoder, to_device
 
 DRAFT = 0.5  # what the terms of each coarser picture count against those of the finished one
 PHOTOS, SMOOTHED = 1.0, 0.5  # what photos, and paintings with smoothed edges, count for the critic, against made pictures
@@ -39,7 +39,7 @@ def task(paintings, **options) -> "MultiscaleGan":
 class MultiscaleGan(Task):
     """A MultiscaleNet against a MultiscaleDiscriminator whose real pictures are the training's `paintings`.
 
-    Each step changes the generator once, and then, while the gate lets it, the critic. For the first `warmup` steps the
+    Each step changes the generator once, and then, while the gate lets it, the critic. For the first `warmup_steps` steps the
     generator does not hear the critic, which learns in the second half of them only: pictures are too poor before, and it
     knows too little to be heard at once. `weights`: names of PerceptualObjective, "adversarial", and "matching" (feature
     matching to the paintings).
@@ -48,8 +48,8 @@ class MultiscaleGan(Task):
     system = "multiscale_gan"
 
     def __init__(
-        self, paintings, *, encoder="vgg19", device="auto", network=None, critic=None, weights=None, rate=1e-3,
-        critic_rate=2e-4, decay=0.998, form="hinge", warmup=100, gate=0.8, **options,
+        self, paintings, *, encoder="vgg19", device="auto", network=None, critic=None, weights=None, lr=1e-3,
+        critic_lr=2e-4, decay=0.998, form="hinge", warmup_steps=100, gate=0.8, **options,
     ):  # fmt: skip
         names, pictures = paintings
         for name in critic or {}:
@@ -67,24 +67,24 @@ class MultiscaleGan(Task):
             objective.weights = self.weights
         self.style_scale = self.fine.style_scale
         self.info = describe("MultiscaleNet", names, network)
-        self.settings = {"rate": check_rate(rate), "critic_rate": check_rate(critic_rate), "decay": decay, "critic": critic}
-        self.settings |= {"form": form, "warmup": warmup, "gate": gate, **options}
+        self.settings = {"lr": check_lr(lr), "critic_lr": check_lr(critic_lr), "decay": decay, "critic": critic}
+        self.settings |= {"form": form, "warmup_steps": warmup_steps, "gate": gate, **options}
         self.generator, self.critic = MultiscaleNet(len(names), **network), MultiscaleDiscriminator(**critic).eval()
         self.least = smallest_side(self.critic.critics[0].layers, len(self.critic.critics))
         self.networks = {"generator": self.generator, "critic": self.critic}
         self.optimizers = {
-            "generator": torch.optim.Adam(self.generator.parameters(), rate),
-            "critic": torch.optim.Adam(self.critic.parameters(), critic_rate, betas=(0.5, 0.999)),
+            "generator": torch.optim.Adam(self.generator.parameters(), lr),
+            "critic": torch.optim.Adam(self.critic.parameters(), critic_lr, betas=(0.5, 0.999)),
         }
-        self.average, self.gate = Ema(self.generator, decay), Gate(0.0, gate)
-        self.kept = {"average": self.average, "gate": self.gate}
-        self.form, self.warmup, self.views = choose("form", form, FORMS), check_count("warmup", warmup, 0), {}
+        self.ema, self.gate = Ema(self.generator, decay), Gate(0.0, gate)
+        self.kept = {"ema": self.ema, "gate": self.gate}
+        self.form, self.warmup_steps, self.views = choose("form", form, FORMS), check_count("warmup_steps", warmup_steps, 0), {}
 
     def step(self, index: int, batches: list, training: Training) -> dict[str, torch.Tensor]:
         """One change of the generator, and one of the critic if its turn has come."""
         sums: dict[str, torch.Tensor] = {}
         wanted = bool(self.weights["adversarial"] or self.weights["matching"])
-        learns, heard = wanted and index >= self.warmup // 2, wanted and index >= self.warmup
+        learns, heard = wanted and index >= self.warmup_steps // 2, wanted and index >= self.warmup_steps
         outputs = []
         with training.update("generator") as backward:
             for (batch, paintings), drawn in zip(batches, training.draw(len(self.info["styles"]), index), strict=True):
@@ -100,7 +100,7 @@ class MultiscaleGan(Task):
                 add(sums, {"total": total, **terms}, len(batches))
                 outputs.append((photo, real, pictures[-1].detach()))
                 self.views = {"photo": photo[:1], "picture": pictures[-1][:1].detach(), "draft": pictures[0][:1].detach()}
-        self.average.update(self.generator)
+        self.ema.update(self.generator)
         return sums | self._criticise(outputs, training, learns)
 
     def _drafts(self, drafts, photo, blend, guides):

@@ -24,7 +24,7 @@ def export_onnx(checkpoint, out, size: int = 256) -> Path:
         raise SettingError("ONNX files are written with onnx and onnxscript: pip install onnx onnxscript")
     tensors, info = checkpoints.read(checkpoint)
     network = build(info["network"], checkpoint).eval().requires_grad_(False)
-    checkpoints.fill(network, checkpoints.part(tensors, "average"), checkpoint)
+    checkpoints.fill(network, checkpoints.part(tensors, "ema"), checkpoint)
     factor = multiple_of(network)
     side = factor * max(4, round(check_count("size", size) / factor))
     height, width = (torch.export.Dim(name, min=2, max=4096) * factor for name in ("height", "width"))

@@ -20,17 +20,17 @@ GUIDES = ("saliency", "none")
 def training(
     system: str, content="samples", style="samples", *, real=None, annotations=None, guides="saliency", seed: int = 0,
     folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None, style_scale: float = 1.0,
-    k: float = 8.0, rate: float = 1e-3, network: dict | None = None, task: dict | None = None, begin=None, **options,
+    k: float = 8.0, lr: float = 1e-3, network: dict | None = None, task: dict | None = None, init_from=None, **options,
 ) -> Training:  # fmt: skip
     """A training of `system` (one of `registry.trainable()`) made ready: iterate it.
 
     `content` are the photos and `style` the paintings to learn: folders, files, sample names, or "samples". `real` are the
     paintings that critics take for real (those of `style` if None). `guides` say what is kept: "saliency", "none", or a
     function from image to map; with `annotations`, an instances file of MS-COCO, the photos' own outlines go before it.
-    `encoder` is a name, or an encoder. `weights`, `style_scale` and `k` are those of PerceptualObjective, `rate` the learning
-    rate, `network` the options of the network, `task` further ones of the system's task, such as {"warmup": 20}. `begin` is a
-    checkpoint of the same system and styles: its averaged weights are the first ones, and may lie in fewer residual blocks.
-    `options` are those of Training. Raises NstlabError.
+    `encoder` is a name, or an encoder. `weights`, `style_scale` and `k` are those of PerceptualObjective, `lr` the learning
+    rate, `network` the options of the network, `task` further ones of the system's task, such as {"warmup_steps": 20}.
+    `init_from` is a checkpoint of the same system and styles: its averaged weights are the first ones, and may lie in fewer
+    residual blocks. `options` are those of Training. Raises NstlabError.
     """
     method = registry.load(choose("trainable system", system, registry.trainable()))
     photos = Coco(content, annotations) if annotations else open_pictures(content, "photo")
@@ -40,20 +40,21 @@ def training(
     with torch.random.fork_rng():
         torch.manual_seed(check_seed(seed))
         learned = method.task(
-            (_style_names(paintings), pictures), encoder=encoder, device=own_device(device), weights=weights, rate=rate,
+            (_style_names(paintings), pictures), encoder=encoder, device=own_device(device), weights=weights, lr=lr,
             style_scale=style_scale, k=k, network=network, **(task or {}),
         )  # fmt: skip
-    before = {} if begin is None else {"begin": str(begin), "before": _begin(learned, begin)}
+    before = {} if init_from is None else {"init_from": str(init_from), "before": _init_from(learned, init_from)}
     find = guides if callable(guides) else {"saliency": _saliency, "none": None}[choose("guides", guides, GUIDES)]
     source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": plain(encoder)}
     source = {key: value and str(value) for key, value in source.items()} | before
     source["guides"] = guides.__qualname__ if callable(guides) else guides
     made = Training(learned, photos, critics, seed=seed, guides=find, folder=folder, device=device, source=source, **options)
-    made.notes += [note] if note else []
+    if note:
+        made.note(note)
     return made
 
 
-def _begin(learned, checkpoint) -> int:
+def _init_from(learned, checkpoint) -> int:
     """Give a task a checkpoint's averaged weights; returns how many steps these have seen.
 
     Blocks that the checkpoint lacks add nothing at first: the norm at the end of each scales by 0 (Goyal et al. 2017). Raises
@@ -63,13 +64,13 @@ def _begin(learned, checkpoint) -> int:
     for key, wanted in {"system": learned.system, "styles": learned.info["styles"]}.items():
         found = info.get(key, info["network"].get(key))
         if found != wanted:
-            raise SettingError(f"{checkpoint} has {key} {found}, not {wanted}: begin with one that has the same")
-    state = checkpoints.part(tensors, "average")
+            raise SettingError(f"{checkpoint} has {key} {found}, not {wanted}: start from one that has the same")
+    state = checkpoints.part(tensors, "ema")
     for key, fresh in learned.generator.state_dict().items():
         if key not in state and ".blocks." in key:
             state[key] = torch.zeros_like(fresh) if re.search(r"blocks\.\d+\.norm\.", key) else fresh
     checkpoints.fill(learned.generator, state, checkpoint)
-    learned.average.module.load_state_dict(learned.generator.state_dict())
+    learned.ema.module.load_state_dict(learned.generator.state_dict())
     return info.get("step", 0) + info.get("settings", {}).get("before", 0)
 
 

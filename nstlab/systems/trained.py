@@ -91,7 +91,7 @@ def load_generator(system: str, checkpoint=None, device: str = "auto", precision
     if info.get("system") != system or "network" not in info:
         raise WeightsError(f"{path} is a checkpoint of {info.get('system')}, not of {system}: name that system")
     network = build(info["network"], path)
-    checkpoints.fill(network, checkpoints.part(tensors, "average"), path)
+    checkpoints.fill(network, checkpoints.part(tensors, "ema"), path)
     found = best_device(device)
     network = network.eval().requires_grad_(False).to(found, precision_dtype(precision, found))
     return Generator(network, info["network"]["styles"], system, str(path), digest(path)[:16])

@@ -3,6 +3,7 @@
 Written whole or not at all; a pickle, which may hold code, is never read.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,17 +16,18 @@ from nstlab.errors import WeightsError
 from nstlab.files import atomic_write, expanded
 
 KEY = "nstlab"
+PLACES = ("content", "style", "real", "annotations", "init_from")  # settings that name files, which may have moved
+RENAMED = {"average": "ema", "rate": "lr", "critic_rate": "critic_lr", "warmup": "warmup_steps", "begin": "init_from"}
 
 
 def write(path, tensors: dict[str, torch.Tensor], info: dict, previous: Path | None = None) -> Path:
     """Replace the checkpoint at `path`; the one that was there goes to `previous`, if that is named. Raises WeightsError."""
     from safetensors import SafetensorError
-    from safetensors.torch import save_file
 
     path = expanded(path)
     try:
         with atomic_write(path) as temporary:
-            save_file({name: _plain(tensor) for name, tensor in tensors.items()}, temporary, {KEY: json.dumps(info)})
+            _save({name: _plain(tensor) for name, tensor in tensors.items()}, temporary, {KEY: json.dumps(info)})
             _to_disk(temporary)
             if previous is not None and path.exists():
                 _keep(path, previous)
@@ -33,6 +35,16 @@ def write(path, tensors: dict[str, torch.Tensor], info: dict, previous: Path | N
         reason = getattr(error, "strerror", None) or error
         raise WeightsError(f"{path} cannot be written ({reason}): what was there before is untouched") from None
     return path
+
+
+def _save(tensors: dict[str, torch.Tensor], temporary: Path, about: dict[str, str] | None = None) -> None:
+    """Write the file, which keeps its permissions: safetensors makes it anew, for its owner alone."""
+    from safetensors.torch import save_file
+
+    mode = temporary.stat().st_mode
+    save_file(tensors, temporary, about)
+    with contextlib.suppress(OSError):  # network drives may refuse
+        temporary.chmod(mode)
 
 
 def _plain(tensor: torch.Tensor) -> torch.Tensor:
@@ -80,7 +92,25 @@ def read(path) -> tuple[dict[str, torch.Tensor], dict]:
         raise WeightsError(f"{path} is damaged, cut short, or no safetensors file ({error}): get a whole copy of it") from None
     if not isinstance(info, dict) or not isinstance(info.get("network"), dict) or "system" not in info:
         raise WeightsError(f"{path} is not a checkpoint of nstlab: it does not say what it belongs to")
-    return tensors, info
+    for key in ("settings", "kept"):
+        if isinstance(info.get(key), dict):
+            info[key] = {RENAMED.get(name, name): value for name, value in info[key].items()}
+    return {_renamed(name): tensor for name, tensor in tensors.items()}, info
+
+
+def _renamed(name: str) -> str:
+    """The name of a tensor by today's names: checkpoints keep those of the day they were written."""
+    head, dot, rest = name.partition(".")
+    return RENAMED.get(head, head) + dot + rest
+
+
+def write_network(path, network: nn.Module) -> None:
+    """Write the weights of a network alone, in half precision, as the package ships them. Raises WeightsError."""
+    try:
+        with atomic_write(expanded(path)) as temporary:
+            _save({name: _plain(value.half()) for name, value in network.state_dict().items()}, temporary)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be written ({error.strerror or error}): make room, or name another file") from None
 
 
 def part(tensors: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
@@ -102,7 +132,8 @@ def fill(module: nn.Module, state: dict[str, torch.Tensor], source) -> None:
 
 
 def pack(networks: dict, optimizers: dict, kept: dict) -> tuple[dict[str, torch.Tensor], dict]:
-    """(copies of all tensors by name, the other numbers of `kept` by name), for `unpack`.
+    """(all tensors by name, the other numbers of `kept` by name), for `unpack`. The tensors are not copies: they change with
+    the training.
 
     `networks` and their `optimizers` go by the same names; `kept` are objects with state_dict and load_state_dict, and perhaps
     a `module`, whose tensors are then under "module" there.
@@ -133,8 +164,28 @@ def unpack(tensors: dict[str, torch.Tensor], numbers: dict, networks: dict, opti
         thing.load_state_dict(state)
 
 
+class Snapshot:
+    """What `pack` gave at one moment, kept in memory that is allocated once and copied into: no step makes new tensors."""
+
+    def __init__(self):
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.info: dict | None = None  # None: nothing was taken yet
+        self._memory: dict[str, torch.Tensor] = {}
+
+    def take(self, tensors: dict[str, torch.Tensor], info: dict) -> None:
+        """Copy the tensors by name, and keep what they belong to. An earlier moment is overwritten."""
+        places: dict[torch.device, list] = {}
+        for name, tensor in tensors.items():
+            if name not in self._memory:
+                self._memory[name] = torch.empty_like(tensor)
+            places.setdefault(tensor.device, []).append((self._memory[name], tensor))
+        for pairs in places.values():  # on a GPU one launch copies many tensors
+            torch._foreach_copy_(*map(list, zip(*pairs, strict=True)))
+        self.tensors, self.info = {name: self._memory[name] for name in tensors}, info
+
+
 def _under(name: str, state: dict) -> dict[str, torch.Tensor]:
-    return {f"{name}.{key}": torch.as_tensor(value).detach().clone() for key, value in state.items()}
+    return {f"{name}.{key}": torch.as_tensor(value).detach() for key, value in state.items()}
 
 
 def _fill_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor], source) -> None:

@@ -1,9 +1,12 @@
-"""The pocket encoder's training: a small student learns VGG-19's features and Gram matrices."""
+"""The pocket encoder's training: a small student learns VGG-19's features and Gram matrices.
+
+`python -m nstlab.training.distill FOLDER ...` trains it on the pictures of some folders and replaces the files that ship.
+"""
 
 import argparse
 import json
+import math
 import random
-import sys
 from pathlib import Path
 
 import torch
@@ -11,14 +14,21 @@ import torch.nn.functional as F
 from torch import nn
 
 from nstlab import images
+from nstlab.data import Batches, Pictures, Repeated, open_pictures
 from nstlab.devices import native_bf16
 from nstlab.encoders import load_encoder
 from nstlab.encoders.pocket import FILE, RANKS, PocketEncoder
-from nstlab.errors import ImageError
-from nstlab.files import atomic_write
+from nstlab.files import atomic_write, expanded
 from nstlab.stats import gram, single
+from nstlab.training import checkpoints
+from nstlab.training.distributed import gathered, own_device
+from nstlab.training.log import report
+from nstlab.training.loop import Training
+from nstlab.training.task import Task, add
 
 TAUGHT = ("relu2_1", "relu3_1", "relu4_1", "relu4_2", "relu5_1")  # the layers that losses read
+LR = 5e-4
+WEIGHTS = {"features": 1.0, "gram": 0.5}  # of the relative errors of features and of Gram matrices
 
 
 def error(ours: dict, theirs: dict, layers=TAUGHT) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
@@ -31,75 +41,130 @@ def error(ours: dict, theirs: dict, layers=TAUGHT) -> dict[str, tuple[torch.Tens
     return found
 
 
-class Crops:
-    """Random square crops of pictures in folders: zoomed, flipped, now and then blended, dimmed, or under noise."""
-
-    def __init__(self, folders, side: int, seed: int):
-        self.side, self.random = side, random.Random(seed)
-        self.pictures = []
-        for path in sorted(path for folder in folders for path in Path(folder).glob("*.*") if path.is_file()):
-            try:
-                self.pictures.append(images.load(path, 448))
-            except ImageError as problem:
-                print(f"left out: {problem}", file=sys.stderr)
-        if not self.pictures:
-            raise ImageError(f"no pictures in {', '.join(map(str, folders))}: give folders with .jpg or .png files")
-
-    def one(self) -> torch.Tensor:
-        """A crop (1, 3, side, side)."""
-        picture, draw = self.random.choice(self.pictures), self.random
-        height, width = picture.shape[-2:]
-        side = int(min(height, width) * draw.uniform(0.3, 1))
-        top, left = draw.randint(0, height - side), draw.randint(0, width - side)
-        crop = images.resize(picture[..., top : top + side, left : left + side], (self.side, self.side))
+def varied(crops: torch.Tensor, seeds: list[int]) -> torch.Tensor:
+    """Crops (N, 3, H, W), now and then blended with the next one, dimmed, or under noise; `seeds` has a number for each."""
+    found = []
+    for crop, other, seed in zip(crops, crops.roll(-1, 0), seeds, strict=True):
+        draw = random.Random(seed)
         if draw.random() < 0.25:
-            crop = torch.lerp(crop, self.one(), draw.uniform(0.3, 0.7))
+            crop = torch.lerp(crop, other, draw.uniform(0.3, 0.7))
         if draw.random() < 0.3:
             crop = (crop - 0.5) * draw.uniform(0.3, 1.3) + 0.5 + draw.uniform(-0.25, 0.25)
         if draw.random() < 0.25:
             noise = torch.randn(crop.shape, generator=torch.Generator().manual_seed(draw.getrandbits(32)))
             crop = crop + draw.uniform(0, 0.2) * noise
-        return (crop.flip(3) if draw.random() < 0.5 else crop).clamp(0, 1)
-
-    def batch(self, count: int) -> torch.Tensor:
-        """`count` crops, (count, 3, side, side)."""
-        return torch.cat([self.one() for _ in range(count)])
+        found.append(crop.clamp(0, 1))
+    return torch.stack(found)
 
 
-def train(folders, steps: int = 450, side: int = 128, batch: int = 4, seed: int = 0, report=print) -> PocketEncoder:
-    """Train a student on VGG-19's features and Gram matrices.
+class Distillation(Task):
+    """Train a PocketEncoder on VGG-19's features and Gram matrices.
 
-    Half of each batch are crops; the other half are pictures on their way: every other step moves them by the student's own
-    style gradient. So it learns where an optimisation will lead it, and not only photos and paintings.
+    Half of what it sees in a step are crops of the pictures; the other half, as many, are pictures on their way: every other
+    step moves them by the student's own style gradient. So it learns where an optimisation will lead it, and not only photos
+    and paintings. `count` is how many crops a step takes in all, `size` their side in pixels. The loss is the sum over TAUGHT
+    of relative squared errors (`error`), weighted as WEIGHTS (FitNets, Romero et al. 2015; Gram matrices added).
     """
-    torch.manual_seed(seed)
-    crops, teacher = Crops(folders, side, seed), load_encoder(device="cpu")
-    student = PocketEncoder(precision="fp32", device="cpu")
-    principal_components(student, teacher, crops.batch(24))
-    adam = torch.optim.Adam([p for p in student.parameters() if p.requires_grad], 5e-4)
-    rates = torch.optim.lr_scheduler.OneCycleLR(adam, 5e-4, total_steps=steps, pct_start=0.1)
-    moving, wanted = crops.batch(batch), crops.batch(batch)
-    for step in range(steps):
-        renewed = step % batch  # the eldest of the moving pictures makes room
-        if step % 7 == 0:
-            moving[renewed], wanted[renewed] = crops.one()[0], crops.one()[0]
-        with torch.autocast("cpu", torch.bfloat16, enabled=native_bf16(student.device)):
-            if step % 2:
-                moving = _moved(student, moving, wanted, crops.random.uniform(0.005, 0.04))
-            pictures = torch.cat([crops.batch(batch), moving])
-            ours = student(pictures, TAUGHT)
-        with torch.no_grad():
-            theirs = teacher(pictures, TAUGHT)
-        found = error(ours, theirs)
-        loss = sum(features + 0.5 * grams for features, grams in found.values())
-        adam.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-        adam.step()
-        rates.step()
-        if step % 100 == 0 or step == steps - 1:
-            report(f"step {step}: " + ", ".join(f"{layer[4:]} {a:.3f} {b:.3f}" for layer, (a, b) in found.items()))
-    return student
+
+    system, clip = "pocket", 5.0
+
+    def __init__(self, pictures: Pictures, count: int, size: int, seed: int = 0, device="auto"):
+        where = own_device(device)
+        self.teacher = load_encoder(device=where)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.student = PocketEncoder(precision="fp32", device=where)
+        first = Batches(Repeated(pictures, 24), size, 24, seed=seed)[0].images
+        principal_components(self.student, self.teacher, first.to(where))
+        self.networks = {"student": self.student}
+        self.optimizers = {"student": torch.optim.Adam([p for p in self.student.parameters() if p.requires_grad], LR)}
+        start = Batches(Repeated(pictures, 2 * count), size, 2 * count, seed=seed)[1].images
+        self.moving = _Moving(start[:count], start[count:])
+        self.kept = {"moving": self.moving}
+        self.info, self.settings = {"builder": "PocketEncoder", "ranks": RANKS}, {"taught": TAUGHT}
+        self.weights, self.views = dict(WEIGHTS), {}
+
+    def lr_factor(self, index: int, steps: int) -> float:
+        """Up over the first tenth, then down to 0 along a cosine (one cycle, Smith & Topin 2019)."""
+        rise = max(1.0, 0.1 * steps)
+        if index < rise:
+            return (index + 1) / (rise + 1)
+        return 0.5 + 0.5 * math.cos(math.pi * (index - rise) / max(1.0, steps - rise))
+
+    def step(self, index: int, batches: list, training: Training) -> dict[str, torch.Tensor]:
+        """One change of the student, by crops and by pictures on their way."""
+        sums: dict[str, torch.Tensor] = {}
+        every = 0.005 + 0.035 * torch.rand((), generator=training.generator(index)).item()  # mean change of a pixel
+        pictures, wanted = self.moving.shares(training)
+        with training.update("student") as backward:
+            for number, ((batch, _), seeds) in enumerate(zip(batches, training.draw(2**31, index), strict=True)):
+                crops = varied(batch.images, seeds.tolist()).to(training.device)
+                if index % 7 == 0:  # one of the moving pictures makes room
+                    renewed = index // 7 % len(crops)
+                    pictures[number, renewed], wanted[number, renewed] = crops[renewed], crops[renewed - 1]
+                if index % 2:
+                    with training.fabric.autocast():
+                        pictures[number] = _moved(self.student, pictures[number], wanted[number], every)
+                shown = torch.cat([crops, pictures[number]])
+                ours = training.wrapped["student"](shown, TAUGHT)
+                with torch.no_grad():
+                    theirs = self.teacher(shown, TAUGHT)
+                terms = self._terms(error(ours, theirs))
+                total = sum(weight * terms[name] for name, weight in self.weights.items())
+                backward(total)
+                add(sums, {"total": total, **terms}, len(batches))
+                self.views = {"photo": crops[:1], "picture": pictures[number, :1].clone()}
+        self.moving.gather(training)
+        return sums
+
+    def _terms(self, found: dict) -> dict[str, torch.Tensor]:
+        """The errors by layer, and added up."""
+        by_layer = {f"{name} {layer}": pair[n] for layer, pair in found.items() for n, name in enumerate(WEIGHTS)}
+        return {name: sum(pair[n] for pair in found.values()) for n, name in enumerate(WEIGHTS)} | by_layer
+
+
+class _Moving:
+    """Pictures on their way (N, 3, size, size), and those whose style each is `wanted` to take. Of several processes each moves
+    its share, and all of them keep all."""
+
+    def __init__(self, pictures: torch.Tensor, wanted: torch.Tensor):
+        self.module = nn.Module()
+        self.module.register_buffer("pictures", pictures.clone())
+        self.module.register_buffer("wanted", wanted.clone())
+
+    def shares(self, training: Training) -> list[torch.Tensor]:
+        """Views (batches that add up, pictures of each, 3, size, size) of this process's pictures and of what is wanted."""
+        shape = (training.ranks, training.accumulate, -1)
+        return [each.unflatten(0, shape)[training.rank] for each in self.module.buffers()]
+
+    def gather(self, training: Training) -> None:
+        """Take over the shares of the other processes."""
+        for whole, own in zip(self.module.buffers(), self.shares(training), strict=True):
+            whole.copy_(gathered(training.fabric, own).reshape(whole.shape))
+
+    def state_dict(self) -> dict:
+        return {"module": self.module.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.module.load_state_dict(state["module"])
+
+
+def distillation(
+    folders, *, steps: int = 450, size: int = 128, batch: int = 4, accumulate: int = 1, seed: int = 0, device="auto", **options
+) -> Training:
+    """The training of a pocket encoder on the pictures of some folders made ready: iterate it; `task.student` is the encoder.
+
+    `options` are those of Training. Raises NstlabError.
+    """
+    folders = [str(folder) for folder in ([folders] if isinstance(folders, (str, Path)) else folders)]
+    pictures = open_pictures(folders, "photo")
+    if len(pictures) < batch * accumulate:
+        pictures = Repeated(pictures, batch * accumulate)
+    task = Distillation(pictures, batch * accumulate, size, seed, device)
+    return Training(
+        task, pictures, steps=steps, size=size, batch=batch, accumulate=accumulate, seed=seed, device=device,
+        source={"content": ", ".join(folders)}, **options,
+    )  # fmt: skip
 
 
 @torch.no_grad()
@@ -154,19 +219,26 @@ def agreement(student: PocketEncoder, size: int = 256, names=None) -> dict[str, 
 
 def main() -> None:
     """Train, measure the agreement, and replace the files that ship."""
-    from safetensors.torch import save_file
-
     parser = argparse.ArgumentParser(description="Train the pocket encoder on the pictures of some folders.")
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--steps", type=int, default=450)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=FILE, help="file to write")
+    parser.add_argument("--folder", type=Path, help="folder for checkpoints and the log")
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint, if there is one")
     options = parser.parse_args()
-    student = train(options.folders, options.steps, seed=options.seed, report=lambda line: print(line, file=sys.stderr))
-    with atomic_write(options.out) as temporary:
-        save_file({name: value.half().contiguous() for name, value in student.state_dict().items()}, temporary)
-    about = {"steps": options.steps, "seed": options.seed, "scales": vgg19_scales(), "agreement": agreement(student)}
-    with atomic_write(options.out.with_suffix(".json")) as temporary:
+    precision = "bf16" if native_bf16(own_device("auto")) else "fp32"
+    made = distillation(
+        options.folders, steps=options.steps, seed=options.seed, folder=options.folder, resume=options.resume,
+        precision=precision,
+    )  # fmt: skip
+    report(made, every=100)
+    if made.rank:
+        return
+    out, student = expanded(options.out), made.task.student.cpu()
+    checkpoints.write_network(out, student)
+    about = {"steps": made.done, "seed": options.seed, "scales": vgg19_scales(), "agreement": agreement(student)}
+    with atomic_write(out.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(about, indent=1) + "\n")
     print(json.dumps(about["agreement"], indent=1))
 

@@ -42,12 +42,26 @@ def mean(fabric, value: torch.Tensor) -> torch.Tensor:
     """The mean of each process's value, which stays as it is."""
     if fabric.world_size == 1:
         return value
+    return _sum(value) / fabric.world_size
+
+
+def gathered(fabric, own: torch.Tensor) -> torch.Tensor:
+    """What each process has (...), in all of them: (processes, ...), to the last bit."""
+    if fabric.world_size == 1:
+        return own[None]
+    whole = own.new_zeros(fabric.world_size, *own.shape)
+    whole[fabric.global_rank] = own
+    return _sum(whole)
+
+
+def _sum(value: torch.Tensor) -> torch.Tensor:
+    """The sum of each process's value."""
     total = value.clone()
     ours = sys.getrefcount(total)
     torch.distributed.all_reduce(total)
     while total.device.type == "cpu" and sys.getrefcount(total) > ours:
         time.sleep(1e-4)  # gloo's thread still holds it: letting go while Python exits would abort the process
-    return total / fabric.world_size
+    return total
 
 
 def parts(batch: Batch, count: int) -> list[Batch]:

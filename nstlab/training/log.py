@@ -1,7 +1,8 @@
-"""The log of a training: one row a step, kept in memory and in log.csv, and in TensorBoard where asked for."""
+"""The log of a training: one row a step, kept in memory and in log.csv, and in TensorBoard where asked for; and its notes."""
 
 import contextlib
 import csv
+import sys
 from pathlib import Path
 
 from nstlab.errors import SettingError
@@ -14,13 +15,16 @@ class Log:
     """Rows of numbers by name: FIRST, and a training's losses. With a folder each goes into log.csv as it comes.
 
     Of a log that is there the rows up to step `done` are kept; others belong to steps that are made again, and a row that a
-    kill or a full disk cut short to one of these. Raises SettingError.
+    kill or a full disk cut short to one of these. `notes` are sentences about the data, such as which picture was left out:
+    each stands once in notes.txt, however often the training is stopped and resumed. Raises SettingError.
     """
 
     def __init__(self, folder: Path | None, done: int = 0, tensorboard: bool = False):
         self.path = None if folder is None else folder / "log.csv"
         self.rows: list[dict] = [] if self.path is None else _read(self.path)
         self.columns: list[str] = []
+        self._notes_path = None if folder is None else folder / "notes.txt"
+        self.notes = _lines(self._notes_path)
         self._board = _board(folder, done) if tensorboard else None
         self.keep(done)
 
@@ -45,6 +49,16 @@ class Log:
                 self._board.add_scalar(name, value, row["index"])
             self._board.flush()
 
+    def note(self, text: str) -> None:
+        """Keep a sentence, unless it is there already."""
+        text = " ".join(text.split())
+        if text in self.notes:
+            return
+        self.notes.append(text)
+        if self._notes_path is not None:
+            with _written(self._notes_path), open(self._notes_path, "a", encoding="utf-8", errors="replace") as file:
+                file.write(f"{text}\n")
+
     def _write(self) -> None:
         if self.path is None:
             return
@@ -53,6 +67,14 @@ class Log:
             if self.columns:
                 writer.writeheader()
             writer.writerows(self.rows)
+
+
+def report(training, every: int) -> None:
+    """Make all steps of a Training, and say on stderr after each `every` and at the end what the losses are."""
+    for step in training:
+        if training.rank == 0 and (step.index % every == 0 or step.index == training.steps):
+            terms = ", ".join(f"{name} {value:.3f}" for name, value in step.losses.items())
+            print(f"step {step.index} of {training.steps}: {terms}", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -82,6 +104,12 @@ def _read(path: Path) -> list[dict]:
                 break
             rows.append(row)
     return rows
+
+
+def _lines(path: Path | None) -> list[str]:
+    if path is None or not path.exists():
+        return []
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _number(text: str) -> float:

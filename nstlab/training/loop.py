@@ -1,10 +1,11 @@
 """THE loop over network weights: an iterator of steps that can be paused, stopped, killed, and gone on with.
 
-Step n is a pure function of the seed, n, and the weights before it: pictures, squares and styles are drawn by step number, not
+Step n is a pure function of the seed, n, and the weights before it: pictures, crops and styles are drawn by step number, not
 from a generator that runs on. So a training that goes on from a checkpoint ends in the same weights as one left alone.
 """
 
 import contextlib
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -13,36 +14,36 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nstlab.data import Batches, Pictures
+from nstlab.data import Batches, Pictures, Repeated
 from nstlab.devices import keep_memory
 from nstlab.errors import DivergedError, SettingError, WeightsError, check_count, check_seed, choose
 from nstlab.files import expanded
 from nstlab.step import Step
 from nstlab.training import checkpoints
+from nstlab.training.checkpoints import PLACES, Snapshot
 from nstlab.training.distributed import mean, parts, start
 from nstlab.training.log import Log
 from nstlab.training.task import Task
 
 ADVICE = "try a smaller learning rate or smaller weights; the last good weights are kept"
-PLACES = ("content", "style", "real", "annotations", "begin")  # may have moved: sets are compared by their names
 FREE = ("steps", "save_every", "coarse")  # what may differ between a training and its continuation
-CLIP = 10.0  # longest gradient
-WARMUP_STEPS = 50  # steps until the learning rates are at their height
 
 
 class Training:
     """A training made ready: iterate it for its Steps; stop it, or close the iterator; iterate again to go on.
 
-    `content` and `paintings` (for critics; may be None) are Pictures. `size` is the side of the squares in pixels; with
+    `content` and `paintings` (for critics; may be None) are Pictures. `size` is the side of the crops in pixels; with
     `progressive` the first half of the steps has half that. A step takes `accumulate` times `batch` pictures, over all
     processes. `folder` receives log.csv, a row a step, and last.safetensors every `save_every` steps and whenever the iteration
-    ends (the one before stays as previous.safetensors). Under torchrun every process takes its share of each batch: two make
-    the losses, to the last bit on a CPU, of one that adds up two batches of half the size (`accumulate`). `precision` "bf16"
-    computes the networks in mixed precision. `source` are settings of the caller's.
+    ends (the one before stays as previous.safetensors). `notes` say what was left out, such as pictures that turn out damaged;
+    notes.txt in the folder keeps them. Under torchrun every process takes its share of each batch: two make the losses, to the
+    last bit on a CPU, of one that adds up two batches of half the size (`accumulate`). `precision` "bf16" computes the networks
+    in mixed precision. `source` are settings of the caller's.
 
     `resume` goes on from the folder's checkpoint, if there is one, with the same settings; only `steps` and `save_every` may
-    differ. Learning rates rise over the first 50 steps and fall to a twentieth over the last 30 % of `steps`: with more steps
-    than before they rise again at once. Steps in a thread and `save` from another one do not meet. Raises NstlabError.
+    differ. Learning rates follow `task.lr_factor`; where they fall towards the end of `steps`, more steps than before make them
+    rise again at once. A step that is not finished leaves everything as it was before it. Steps in a thread and `save` from
+    another one do not meet. Raises NstlabError.
     """
 
     def __init__(
@@ -56,8 +57,9 @@ class Training:
         self.task, self.steps, self.size, self.save_every = task, steps, size, save_every
         self.accumulate, self.batch, self.seed = accumulate, batch, counts["seed"]
         self.coarse = steps // 2 if progressive else 0  # steps at half size
-        self.done, self.stopping, self.notes = 0, False, [*content.notes, *(paintings.notes if paintings else ())]
-        self._saved, self._good, self._lock = None, None, threading.RLock()
+        self.done, self.stopping, self.notes = 0, False, []
+        self._saved, self._lock = None, threading.RLock()
+        self._before, self._good = Snapshot(), Snapshot()  # this step, and the one before: two memories that change places
         self.fabric = start(device, choose("precision", precision, ("fp32", "bf16")))
         self.rank, self.ranks = self.fabric.global_rank, self.fabric.world_size
         asked = {f"weight {name}": value for name, value in task.weights.items()}
@@ -67,12 +69,13 @@ class Training:
         self._pictures, self._sets, self._workers, self._guides = (content, paintings), {}, workers, guides
         for side in [size // 2, size] if self.coarse else [size]:
             if side < task.least:
-                raise SettingError(f"squares of {side} pixels are too small for this network: it needs {task.least} or more")
+                raise SettingError(f"crops of {side} pixels are too small for this network: it needs {task.least} or more")
             self._streams(side)  # what is wrong with the pictures is said before the start
         self.folder = None if folder is None else expanded(folder)
-        self._rates = {name: [group["lr"] for group in each.param_groups] for name, each in task.optimizers.items()}
+        self._lrs = {name: [group["lr"] for group in each.param_groups] for name, each in task.optimizers.items()}
         self._ready(resume)
         self.log = Log(self.folder, self.done, tensorboard) if self.rank == 0 else None
+        self._note_all()
 
     @property
     def device(self) -> torch.device:
@@ -131,18 +134,21 @@ class Training:
                 raise SettingError(
                     f"{path.parent} was begun with {name} {found.get(name)}, not {value}: keep it, or start anew"
                 )
-        self._restore(tensors, info, path)
+        self._go_to(tensors, info, path)
         self.settings = info["settings"] | self.settings  # where it began is true of its continuation, named again or not
         self.coarse = self.settings["coarse"] = info["settings"]["coarse"]
         self._saved = self._moment()
 
     def _state(self) -> tuple[dict[str, torch.Tensor], dict]:
-        """(tensors, what they belong to): all that a continuation needs, copied."""
+        """(tensors, what they belong to): all that a continuation needs. The tensors are no copies."""
         tensors, kept = checkpoints.pack(self.task.networks, self.task.optimizers, self.task.kept)
         info = {"system": self.task.system, "network": self.task.info, "settings": dict(self.settings), "step": self.done}
         return tensors, info | {"weights": dict(self.task.weights), "kept": kept}
 
-    def _restore(self, tensors: dict[str, torch.Tensor], info: dict, source="this training") -> None:
+    def _restore(self, moment: Snapshot) -> None:
+        self._go_to(moment.tensors, moment.info, "this training")
+
+    def _go_to(self, tensors: dict[str, torch.Tensor], info: dict, source) -> None:
         """Go back, or on, to what `_state` gave."""
         checkpoints.unpack(tensors, info["kept"], self.task.networks, self.task.optimizers, self.task.kept, source)
         self.task.weights.update(info["weights"])
@@ -198,24 +204,29 @@ class Training:
             found = [Batches(content, size, several, seed=self.seed, guides=self._guides, **options)]
             if paintings is not None:
                 options["long_side"] = max(1, round(size * self.task.style_scale))
-                found.append(Batches(_Repeated(paintings, several), size, several, seed=(self.seed + 1) % 2**63, **options))
-            self._sets = {size: found}  # the squares of another stage are over
+                found.append(Batches(Repeated(paintings, several), size, several, seed=(self.seed + 1) % 2**63, **options))
+            self._sets = {size: found}  # the crops of another stage are over
         return [each.stream(self.done) for each in self._sets[size]]
 
     def _step(self, size: int, streams: list) -> Step:
         with self._lock:
-            before = self._state()
+            factor = self.task.lr_factor(self.done, self.steps)
             for name, optimizer in self.task.optimizers.items():
-                for group, rate in zip(optimizer.param_groups, self._rates[name], strict=True):
-                    group["lr"] = rate * self._lr_factor()
+                for group, lr in zip(optimizer.param_groups, self._lrs[name], strict=True):
+                    group["lr"] = lr * factor
             photos, *paintings = [parts(next(stream), self.accumulate) for stream in streams]
             batches = list(zip(photos, *(paintings or [[None] * self.accumulate]), strict=True))
+            self._note_all()
+            self._before.take(*self._state())
             try:
                 found = self.task.step(self.done, batches, self)
             except DivergedError:
-                self._go_back(before)
+                self._go_back()
                 raise
-            self._good = before  # its losses are numbers
+            except BaseException:
+                self._restore(self._before)
+                raise
+            self._before, self._good = self._good, self._before  # its losses are numbers
             self.done += 1
             values = mean(self.fabric, torch.stack([value.detach().float() for value in found.values()]))
             losses = dict(zip(found, values.tolist(), strict=True))
@@ -227,22 +238,30 @@ class Training:
                 self.save()
             return step
 
-    def _go_back(self, before) -> None:
+    def _go_back(self) -> None:
         """After a loss that is no number: to the last weights whose losses were numbers, in memory and on disk.
 
         Those at the beginning of this step led here, so they are not it, unless nothing came before them.
         """
-        self._restore(*(self._good or before))
+        good = self._good if self._good.info else self._before
+        self._restore(good)
         if self.log:
             self.log.keep(self.done)
-        if self._good and self.folder is not None:
+        if good is self._good and self.folder is not None:
             self.save()
 
-    def _lr_factor(self) -> float:
-        """The factor of all learning rates at this step."""
-        rise = (self.done + 1) / min(WARMUP_STEPS, max(1, self.steps // 10))
-        fall = (self.steps - self.done) / max(1.0, 0.3 * self.steps)
-        return min(1.0, rise, max(0.05, fall))
+    def note(self, text: str) -> None:
+        """Add a sentence to `notes` and to the log, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+            if self.log:
+                self.log.note(text)
+
+    def _note_all(self) -> None:
+        """What the sets of pictures and the batches cut from them left out so far."""
+        for source in (*self._pictures, *itertools.chain.from_iterable(self._sets.values())):
+            for text in source.notes if source else ():
+                self.note(text)
 
     @contextlib.contextmanager
     def update(self, name: str):
@@ -256,7 +275,7 @@ class Training:
             self.fabric.backward(total / self.accumulate)
 
         yield backward
-        self._check(nn.utils.clip_grad_norm_(network.parameters(), CLIP))
+        self._check(nn.utils.clip_grad_norm_(network.parameters(), self.task.clip))
         optimizer.step()
 
     def _check(self, value: torch.Tensor) -> None:
@@ -265,16 +284,9 @@ class Training:
 
     def draw(self, high: int, index: int) -> list[torch.Tensor]:
         """Whole numbers below `high`, one for each of this process's pictures in each batch of step `index`."""
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)
-        drawn = torch.randint(high, (self.batch * self.accumulate,), generator=generator)
+        drawn = torch.randint(high, (self.batch * self.accumulate,), generator=self.generator(index))
         return list(drawn.view(self.ranks, self.accumulate, -1)[self.rank].to(self.device))
 
-
-class _Repeated(Pictures):
-    """Pictures too few for a batch, each as often as it takes: a critic sees other squares of it."""
-
-    def __init__(self, pictures: Pictures, least: int):
-        self.pictures, self.names = pictures, list(pictures.names) * -(-least // len(pictures))
-
-    def load(self, index: int) -> torch.Tensor:
-        return self.pictures.load(index % len(self.pictures))
+    def generator(self, index: int) -> torch.Generator:
+        """Random numbers of step `index`, on the CPU: the same in every process, whatever was drawn before."""
+        return torch.Generator().manual_seed((self.seed * 1_000_003 + index) % 2**63)

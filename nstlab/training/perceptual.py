@@ -12,7 +12,7 @@ from nstlab.color import luminance
 from nstlab.errors import SettingError, check_weight, choose
 from nstlab.filters import at_size
 from nstlab.losses.edge import one_sided_edge_loss
-from nstlab.losses.region import FEWEST, INSIDE_LAYERS, guided_gram
+from nstlab.losses.region import FEWEST, INSIDE_LAYERS, GuidedGram
 from nstlab.losses.saliency import mean_one_weights, weighted_content_loss
 from nstlab.losses.smoothness import total_variation
 from nstlab.losses.structure import ssim_map
@@ -69,11 +69,12 @@ class PerceptualObjective:
         ours = self.encoder(output, set().union(*(layers.get(name, ()) for name in wanted)))
         with torch.no_grad():
             theirs = self.encoder(photo, set().union(*(layers[name] for name in ("content", "semantic") if name in wanted)))
+        numbers = blend.any(0).nonzero().flatten().tolist()  # paintings that any of the pictures has a share of
         terms = {
             "content": lambda: self._content(ours, theirs, guides),
-            "style": lambda: self._style(ours, blend, STYLE_LAYERS),
+            "style": lambda: self._style(ours, blend, numbers, STYLE_LAYERS),
             "smoothness": lambda: total_variation(output),
-            "inside": lambda: self._style(ours, blend, INSIDE_LAYERS, guides),
+            "inside": lambda: self._style(ours, blend, numbers, INSIDE_LAYERS, guides),
             "structure": lambda: _inside(1 - ssim_map(luminance(output), luminance(photo)), guides),
             "semantic": lambda: _inside(_error(ours, theirs, SEMANTIC_LAYER), guides),
             "edges": lambda: one_sided_edge_loss(output, photo),
@@ -88,20 +89,19 @@ class PerceptualObjective:
         weights = mean_one_weights(guides, target.shape[-2:], self.k)
         return weighted_content_loss(ours[CONTENT_LAYER], target, weights)
 
-    def _style(self, features, blend, layers, guides=None):
-        """Gram distance of each picture to its paintings, by its blend, each over the painting's own mean square."""
+    def _style(self, features, blend, numbers, layers, guides=None):
+        """Gram distance of each picture to its paintings, the `numbers`, by its blend; each over the painting's mean square."""
         total = blend.new_zeros(())
-        kept = torch.arange(len(blend), device=blend.device)
-        if guides is not None:
-            kept = kept[guides.mean((1, 2, 3)) > FEWEST]
-        numbers = blend[kept].any(0).nonzero().flatten().tolist()  # paintings that any of the pictures has a share of
-        for layer in layers if numbers else ():
-            found = features[layer] if len(kept) == len(blend) else features[layer][kept]
-            grams = gram(found) if guides is None else guided_gram(found, at_size(guides[kept], found.shape[-2:]))
+        if guides is not None:  # a picture whose guide marks nothing has no share of any
+            blend = blend * (guides.mean((1, 2, 3)) > FEWEST)[:, None]
+        for layer in layers:
+            found = features[layer]
+            guided = gram if guides is None else GuidedGram(at_size(guides, found.shape[-2:]), checked=False)
+            grams = guided(found)
             for number in numbers:
                 target = self.targets[number][layer]
                 distances = (grams - target).square().mean((1, 2)) / target.square().mean().clamp_min(1e-12)
-                total = total + (blend[kept, number] * distances).sum()
+                total = total + (blend[:, number] * distances).sum()
         return total / (len(layers) * len(blend))
 
 

@@ -1,48 +1,95 @@
-"""The scene depth network's training, on drawn scenes alone (data/scenes.py)."""
+"""The scene depth network's training, on drawn scenes alone (data/scenes.py).
 
-import sys
+`python -m nstlab.training.scene_depth` trains it with the default settings and replaces the file that ships.
+"""
+
+import argparse
+import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
-from nstlab.data.scenes import scene
-from nstlab.files import atomic_write
-from nstlab.networks.scene_depth import FILE, DepthNet
+from nstlab.data.scenes import Scenes
+from nstlab.files import expanded
+from nstlab.networks.scene_depth import FILE, WIDTHS, DepthNet
+from nstlab.training import checkpoints
+from nstlab.training.log import report
+from nstlab.training.loop import Training
+from nstlab.training.task import Task, add, to_device
+
+FIRST = 10_000  # the number of the first scene: those below are for tests and notebooks
+LR = 2e-3
 
 
-def train(steps: int = 2500, batch: int = 8, seed: int = 0, pool: int = 1500, report=print) -> DepthNet:
-    """Train on `pool` drawn scenes with random brightness, blur and grain; the loss is the mean absolute error."""
-    torch.manual_seed(seed)
-    drawn = [scene(10_000 + number, 96) for number in range(pool)]
-    network = DepthNet()
-    adam = torch.optim.Adam(network.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
-    for step in range(steps):
-        chosen = [drawn[i] for i in torch.randint(pool, (batch,))]
-        image, truth = torch.cat([s.image for s in chosen]), torch.cat([s.nearness for s in chosen])
-        image = image ** torch.empty(batch, 1, 1, 1).uniform_(0.6, 1.6)
-        if step % 3 == 0:
-            image = F.avg_pool2d(F.pad(image, (1,) * 4, mode="replicate"), 3, 1)
-        image = (image + torch.rand(batch, 1, 1, 1) * 0.12 * torch.randn_like(image)).clamp(0, 1)
-        if torch.rand(()) < 0.5:
-            image, truth = image.flip(3), truth.flip(3)
-        loss = (network(image) - truth).abs().mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        schedule.step()
-        if step % 250 == 0 or step == steps - 1:
-            report(f"step {step}: mean error {loss.item():.3f}")
-    return network
+class SceneDepth(Task):
+    """Train a DepthNet on scenes whose nearness is their guide; the loss is the mean absolute error of nearness, in [0, 1]."""
+
+    system = "scene_depth"
+
+    def __init__(self, seed: int = 0):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network = DepthNet()
+        self.networks = {"network": self.network}
+        self.optimizers = {"network": torch.optim.Adam(self.network.parameters(), LR)}
+        self.info, self.settings = {"builder": "DepthNet", "widths": WIDTHS}, {}
+        self.kept, self.weights, self.views = {}, {"depth": 1.0}, {}
+
+    def lr_factor(self, index: int, steps: int) -> float:
+        """Down to 0 along a cosine (Loshchilov & Hutter 2017)."""
+        return 0.5 + 0.5 * math.cos(math.pi * index / steps)
+
+    def step(self, index: int, batches: list, training: Training) -> dict[str, torch.Tensor]:
+        """One change of the network."""
+        sums: dict[str, torch.Tensor] = {}
+        with training.update("network") as backward:
+            for (batch, _), seeds in zip(batches, training.draw(2**31, index), strict=True):
+                image, truth = to_device(batch, training.device)
+                image = varied(image, seeds.tolist(), blurred=index % 3 == 0)
+                found = training.wrapped["network"](image)
+                terms = {"depth": (found - truth).abs().mean()}
+                total = self.weights["depth"] * terms["depth"]
+                self.views = {"photo": image[:1], "picture": found[:1].detach().expand(-1, 3, -1, -1), "depth": truth[:1]}
+                backward(total)
+                add(sums, {"total": total, **terms}, len(batches))
+        return sums
+
+
+def varied(image: torch.Tensor, seeds: list[int], blurred: bool) -> torch.Tensor:
+    """Images (N, 3, H, W) of random brightness, with grain, and over 3x3 pixels `blurred`; `seeds` has a number for each."""
+    draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+    numbers = torch.stack([torch.rand(2, generator=draw) for draw in draws]).to(image.device)
+    brightness, grain = numbers.view(-1, 2, 1, 1, 1).unbind(1)
+    noise = torch.stack([torch.randn(image.shape[1:], generator=draw) for draw in draws]).to(image.device)
+    image = image ** (0.6 + brightness)
+    if blurred:
+        image = F.avg_pool2d(F.pad(image, (1,) * 4, mode="replicate"), 3, 1)
+    return (image + 0.12 * grain * noise).clamp(0, 1)
+
+
+def training(*, steps: int = 2500, batch: int = 8, size: int = 96, seed: int = 0, pool: int = 1500, **options) -> Training:
+    """The training on `pool` drawn scenes of `size` x `size` pixels made ready: iterate it; `task.network` is the network.
+
+    `options` are those of Training. Raises NstlabError.
+    """
+    scenes = Scenes(range(FIRST, FIRST + pool), size)
+    return Training(SceneDepth(seed), scenes, steps=steps, size=size, batch=batch, seed=seed, **options)
 
 
 def main() -> None:
-    """Train with the default settings and replace the file that ships."""
-    from safetensors.torch import save_file
-
-    network = train(report=lambda line: print(line, file=sys.stderr))
-    with atomic_write(FILE) as temporary:
-        save_file({name: value.half().contiguous() for name, value in network.state_dict().items()}, temporary)
+    """Train, and replace the file that ships."""
+    parser = argparse.ArgumentParser(description="Train the scene depth network on drawn scenes.")
+    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=FILE, help="file to write")
+    parser.add_argument("--folder", type=Path, help="folder for checkpoints and the log")
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint, if there is one")
+    options = parser.parse_args()
+    made = training(steps=options.steps, seed=options.seed, folder=options.folder, resume=options.resume)
+    report(made, every=250)
+    if made.rank == 0:
+        checkpoints.write_network(expanded(options.out), made.task.network)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from nstlab.training.loop import Training
 
 
+LR_WARMUP_STEPS = 50  # until the learning rates are at their height
+
+
 class Task:
     """What is trained and how: subclasses say what one step does.
 
-    `networks` are trained by the optimisers of the same names; `kept` are objects with state_dict and load_state_dict that go
-    into checkpoints too, such as gates, and averages with the weights of their `module`. `info` says what it takes to build the
-    network again; `settings` whatever else a continuation must have in common. `weights` are those of the losses and may
-    change between two steps. Random numbers come from `Training.draw`.
+    A task needs no styles, no discriminator and no second set of pictures: what the loop asks of it stands here. `networks` are
+    trained by the optimisers of the same names; `kept` are objects with state_dict and load_state_dict that go into
+    checkpoints too, such as gates, and moving averages with the weights of their `module`. `info` says what it takes to build
+    the network again; `settings` whatever else a continuation must have in common. `weights` are those of the losses and may
+    change between two steps. Random numbers come from `Training.draw` and `Training.generator`.
     """
 
     system: str
@@ -30,12 +34,20 @@ class Task:
     kept: dict[str, object]
     weights: dict[str, float]
     views: dict[str, torch.Tensor]  # pictures and maps of the last step, for panels; "picture" among them
-    style_scale = 1.0  # the long side of a critic's paintings over the squares' side: strokes are as large as the style's
-    least = 8  # side in pixels of the smallest squares it can be trained on
+    style_scale = 1.0  # the long side of a critic's paintings over the crops' side: strokes are as large as the style's
+    least = 8  # side in pixels of the smallest crops it can be trained on
+    clip = 10.0  # longest gradient of a network: longer ones are shortened to it
+
+    def lr_factor(self, index: int, steps: int) -> float:
+        """The factor of all learning rates at step `index` (from 0) of `steps`: they rise over the first LR_WARMUP_STEPS (a
+        tenth of a short training) and fall to a twentieth over the last 30 %."""
+        rise = (index + 1) / min(LR_WARMUP_STEPS, max(1, steps // 10))
+        fall = (steps - index) / max(1.0, 0.3 * steps)
+        return min(1.0, rise, max(0.05, fall))
 
     def step(self, index: int, batches: list, training: "Training") -> dict[str, torch.Tensor]:
-        """Make step `index` with these (photos, paintings or None), as many as add up to it; fill `views` and return the
-        losses by name, "total" among them."""
+        """Make step `index` (from 0) with these (photos, paintings or None), each a Batch, as many as add up to it: change
+        weights within `Training.update` alone, fill `views`, and return the losses by name, "total" among them."""
         raise NotImplementedError
 
 
@@ -44,11 +56,11 @@ def open_encoder(encoder, device) -> torch.nn.Module:
     return load_encoder(encoder, device=device) if isinstance(encoder, (str, Path)) else encoder
 
 
-def check_rate(rate) -> float:
+def check_lr(lr) -> float:
     """A learning rate: over 0, at most 1."""
-    if not 0 < check_weight("learning rate", rate) <= 1:
-        raise SettingError(f"learning rate {rate}: give a number over 0, at most 1, such as 0.001")
-    return float(rate)
+    if not 0 < check_weight("learning rate", lr) <= 1:
+        raise SettingError(f"learning rate {lr}: give a number over 0, at most 1, such as 0.001")
+    return float(lr)
 
 
 def to_device(batch, device):

@@ -10,7 +10,7 @@ import nstlab
 from nstlab.panels.training import TrainingPanel
 from nstlab.systems.train import training
 draft = {"widths": (8, 16), "blocks": 1}
-options = {"network": {"widths": (8, 16), "blocks": 1, "draft": draft}, "task": {"warmup": 3}}
+options = {"network": {"widths": (8, 16), "blocks": 1, "draft": draft}, "task": {"warmup_steps": 3}}
 photos = ["two-dogs", "coffee", "rocket", "honey-bee"]
 """
 MAKE = """
