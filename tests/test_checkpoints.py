@@ -160,3 +160,14 @@ def test_checkpoints_may_be_read_by_those_who_may_read_other_files(tmp_path):
     assert len(modes) == 1
     with pytest.raises(WeightsError, match="z.safetensors cannot be written"):
         checkpoints.write_network(tmp_path / "nowhere" / "z.safetensors", small())
+
+
+def test_a_checkpoint_that_may_not_be_read_is_called_so(tmp_path, monkeypatch):
+    (tmp_path / "closed.safetensors").write_bytes(b"")
+
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(WeightsError, match="closed.safetensors cannot be read .permission denied; change the permissions"):
+        checkpoints.read(tmp_path / "closed.safetensors")

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nstlab.errors import WeightsError
-from nstlab.files import atomic_write, expanded
+from nstlab.files import atomic_write, expanded, reason
 
 KEY = "nstlab"
 PLACES = ("content", "style", "real", "annotations", "init_from")  # settings that name files, which may have moved
@@ -32,8 +32,7 @@ def write(path, tensors: dict[str, torch.Tensor], info: dict, previous: Path | N
             if previous is not None and path.exists():
                 _keep(path, previous)
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise WeightsError(f"{path} cannot be written ({reason}): what was there before is untouched") from None
+        raise WeightsError(f"{path} cannot be written ({reason(error)}): what was there before is untouched") from None
     return path
 
 
@@ -80,8 +79,13 @@ def read(path) -> tuple[dict[str, torch.Tensor], dict]:
     from safetensors import SafetensorError, safe_open
 
     path = expanded(path)
-    if not path.is_file():
-        raise WeightsError(f"{path}: there is no such checkpoint; check the path")
+    try:
+        with open(path, "rb"):  # is it there, and may it be read
+            pass
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise WeightsError(f"{path}: there is no such checkpoint; check the path") from None
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({reason(error)})") from None
     if path.suffix != ".safetensors":
         raise WeightsError(f"{path} is no safetensors file: other formats may hold code, so they are not read")
     try:
