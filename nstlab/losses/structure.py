@@ -11,6 +11,17 @@ from nstlab.losses.base import Loss
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
 
 
+def blocks(x: torch.Tensor, size: float) -> torch.Tensor:
+    """Maps or images (N, C, H, W) averaged over blocks of `size` pixels, as one of fewer pixels; at most 1 pixel: x itself.
+
+    The blocks overlap and fade towards their edges, so that what reads them cannot leave a pattern of squares behind.
+    """
+    if size <= 1:
+        return x
+    sides = [max(1, round(side / size)) for side in x.shape[-2:]]
+    return F.interpolate(x, sides, mode="bilinear", antialias=True, align_corners=False)
+
+
 def ssim_map(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Structural similarity (N, 1, H, W) of two maps in [0, 1], by an 11x11 Gaussian window of sigma 1.5; 1 where equal."""
     steps = torch.arange(WINDOW, dtype=a.dtype, device=a.device) - WINDOW // 2
