@@ -44,7 +44,7 @@ def faces(image: torch.Tensor) -> list[Box]:
     found = _detect(small)
     width = small.shape[-1]
     mirrored = [Box(b.top, width - b.left - b.width, b.height, b.width) for b in (_detect(small.flip(3)) if found else [])]
-    found = [box for box in found if any(overlap(box, other) > 0.4 for other in mirrored)]
+    found = [box for box in found if any(_overlap(box, other) > 0.4 for other in mirrored)]
     boxes = [Box(box.top * scale, box.left * scale, box.height * scale, box.width * scale) for box in found]
     return sorted(boxes, key=lambda box: -box.height)
 
@@ -58,7 +58,7 @@ def _detect(picture: torch.Tensor) -> list[Box]:
     return [Box(*(float(box[key]) for key in ("r", "c", "height", "width"))) for box in found]
 
 
-def overlap(one: Box, other: Box) -> float:
+def _overlap(one: Box, other: Box) -> float:
     """Intersection over union of two boxes."""
     tall = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
     wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from nstlab import images
 from nstlab.encoders.efficientnet import load_lite0
 from nstlab.filters import at_size
-from nstlab.guidance.faces import Box, faces, overlap
+from nstlab.guidance.faces import Box, faces
 
 SEEN = 224  # long side in pixels at which pictures are classified; smaller ones are enlarged
 KEPT = 5  # a class is recognised among so many first ones
@@ -72,3 +72,11 @@ def faces_found(image: torch.Tensor, wanted: list[Box]) -> list[bool]:
     """
     found = faces(image) if wanted else []
     return [any(overlap(face, other) >= OVERLAP for other in found) for face in wanted]
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes."""
+    tall = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    shared = max(tall, 0) * max(wide, 0)
+    return shared / max(one.height * one.width + other.height * other.width - shared, 1e-9)

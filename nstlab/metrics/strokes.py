@@ -7,8 +7,8 @@ likeness only above it. Images are (1, 3, H, W) in [0, 1], maps (1, 1, H, W).
 import torch
 
 from nstlab.color import luminance
-from nstlab.filters import at_size, box, gaussian
-from nstlab.losses.structure import blocks, ssim_map
+from nstlab.filters import at_size, blocks, box, gaussian
+from nstlab.losses.structure import ssim_map
 
 STROKES = 256  # strokes are sought from half to twice the 256th part of the long side
 WINDOWS = 16  # in windows of the 16th part of it
@@ -19,12 +19,13 @@ UNSEEN = 1e-6  # variance of luminance of strokes too faint to see (a quarter of
 def stroke_energy(image: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
     """Variance (1, 1, H, W) of the strokes of `image` around each place: detail of brush size that is not the content's.
 
-    With B = blur(s/2) - blur(2s) of the luminance, s = long side / 256, and windows of long side / 16: the variance of
-    B(image) less what a multiple of B(content) explains, var - cov^2 / var(content). Noise has no scale of its own, strokes
-    do: white noise is as strong in what is finer than any stroke, x - blur(s/2), where a stroke leaves little. So that much
-    as white noise of the strength found there would add to B is taken away.
+    With B = blur(s/2) - blur(2s) of the luminance, s = long side / 256 (at least 1), and windows of long side / 16: the
+    variance of B(image) less what a multiple of B(content) explains, var - cov^2 / var(content). Noise has no scale of its
+    own, strokes do: white noise is as strong in what is finer than any stroke, x - blur(s/2), where a stroke leaves little.
+    So that much as white noise of the strength found there would add to B is taken away. Noise blurred to the width of
+    strokes is told from them by its Gram matrices alone, see `style_distance`.
     """
-    scale = max(image.shape[-2:]) / STROKES
+    scale = max(1.0, max(image.shape[-2:]) / STROKES)
     ours, theirs = luminance(image), luminance(content.to(image.device))
     radius = max(1, round(max(image.shape[-2:]) / (2 * WINDOWS)))
     point = torch.zeros(1, 1, *(2 * [2 * round(6 * scale) + 9]), dtype=ours.dtype, device=ours.device)
