@@ -93,6 +93,33 @@ def at_size(guide: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return F.interpolate(guide.float(), size, mode="area")
 
 
+def blocks(x: torch.Tensor, size: float) -> torch.Tensor:
+    """Maps or images (N, C, H, W) averaged over blocks of `size` pixels, as one of fewer pixels; at most 1 pixel: x itself.
+
+    The blocks overlap and fade towards their edges, so that what reads them cannot leave a pattern of squares behind.
+    """
+    if size <= 1:
+        return x
+    sides = [max(1, round(side / size)) for side in x.shape[-2:]]
+    return F.interpolate(x, sides, mode="bilinear", antialias=True, align_corners=False)
+
+
+def stroke_width(painting: torch.Tensor) -> float:
+    """Width of a painting's (1, 3, H, W) strokes as a share of its long side, seen at 512 pixels; about 1/90 for most.
+
+    Half the period of the wave that has the painting's ratio of contrast to steepness (Rice 1945), pi sqrt(var(x) / mean
+    |grad x|^2), of the luminance x without its forms, which are wider than the 32nd part of the long side.
+    """
+    grey = luminance(images.resize(painting, 512))
+    long = max(grey.shape[-2:])
+    detail = grey - gaussian(grey, long / 64)
+    right, down = gradient(detail)
+    steepness = (right.square() + down.square()).mean()
+    contrast = detail.square().mean()
+    width = torch.pi * (contrast / steepness.clamp_min(1e-12)).sqrt().item() / long
+    return min(max(width, 1 / 224), 1 / 45)  # a blank has none
+
+
 def gradient(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Change per pixel of a map (N, 1, H, W), to the right and downwards, by Sobel's 3x3 filters."""
     smooth, slope = grey.new_tensor([1.0, 2.0, 1.0]) / 4, grey.new_tensor([-1.0, 0.0, 1.0]) / 2

@@ -132,7 +132,11 @@ def words(options: type, given: dict) -> list[str]:
     """
     fields, found = {field.name: field for field in dataclasses.fields(options)}, []
     for name, value in given.items():
-        field = fields[choose("setting", name, fields)]
+        if name not in fields:
+            raise SettingError(
+                f"unknown setting '{name}': another version of nstlab, or another program, made it, and this one cannot"
+            )
+        field = fields[name]
         if value == plain(field.default) or value in (None, [], {}):
             continue
         if GIVEN_IN_PYTHON in (value if isinstance(value, list) else [value]) or field.metadata["kind"] == "python":

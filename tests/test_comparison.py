@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nstlab import images, metrics
 from nstlab.errors import SettingError
-from nstlab.experiments.comparison import TERMS, VARIANTS, Pair, compare, match_style, only, sign_test, without
+from nstlab.experiments.comparison import TERMS, VARIANTS, Pair, changes, compare, match_style, only, sign_test, without
 from nstlab.guidance import Guide
 from nstlab.systems import plan, stylize
 
@@ -85,23 +85,35 @@ def test_hard_cases_are_painted(fast_encoder):
 def pair(fast_encoder):
     guide = torch.zeros(1, 1, 96, 96)
     guide[..., 8:40, 28:60] = 1  # her head
-    return Pair("astronaut", "starry-night", 96, 20, encoder=fast_encoder, guide=Guide(guide, "a box"))
+    return Pair("astronaut", "starry-night", 96, 20, strength=1.0, encoder=fast_encoder, guide=Guide(guide, "a box"))
 
 
 def test_share_is_one_for_the_baseline_and_zero_for_the_photo(pair):
     assert pair.share(pair.baseline) == 1 and pair.share(pair.photo) == 0
     measured = pair.measure(pair.photo)
-    assert measured["features"] == measured["unread"] == measured["gmsd"] == 0 and measured["edge_f1"] == 1
-    assert measured["1-ssim"] == pytest.approx(0, abs=1e-6)
+    assert measured["features"] == measured["deep"] == measured["gmsd"] == 0 and measured["edge_f1"] == 1
+    assert measured["1-ssim"] == pytest.approx(0, abs=1e-6) and measured["1-structure"] == pytest.approx(0, abs=1e-4)
+    assert measured["recognised"] == pytest.approx(1, abs=1e-4) and measured["faces_found"] == measured["faces"]
+    assert measured["stroke_share"] < 1e-6 and measured["bare"] == 1
+    gatys = pair.measure(pair.baseline)
+    assert gatys["stroke_share"] == pytest.approx(1, abs=0.02) and gatys["bare"] < 0.02
 
 
 def test_the_main_claim_on_one_pair(pair):
-    """At matched style the salient region is nearer to the photo, and it is painted nevertheless."""
+    """At matched style the salient region is nearer to the photo above its strokes, and it has strokes nevertheless."""
     gatys, full = compare(pair, {"full": VARIANTS["full"]})
     assert full["matched"] and abs(full["style_distance"] / gatys["style_distance"] - 1) <= 0.02
-    for measure in ("features", "unread", "1-ssim", "gmsd"):
+    for measure in ("relu4_2", "deep", "1-structure"):
         assert full[measure] < 0.9 * gatys[measure], measure
-    assert full["share"] > 0.8
+    assert full["stroke_share"] > 0.25 and full["share"] > 0.8  # at this size her face leaves little room for strokes
+
+
+def test_changes_leave_out_pairs_without_the_measure():
+    rows = [
+        {"content": name, "style": "s", "variant": v, "face": f} for name, v, f in (("a", "gatys", 2.0), ("a", "full", 1.0))
+    ]
+    rows += [{"content": "b", "style": "s", "variant": v} for v in ("gatys", "full")]
+    assert changes(rows, "full", "face") == [-0.5]
 
 
 def test_emphasis_alone_keeps_the_region_at_matched_style(pair):

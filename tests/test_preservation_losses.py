@@ -5,13 +5,14 @@ from hypothesis import strategies as st
 
 from nstlab import images
 from nstlab.errors import SettingError
+from nstlab.filters import blocks, stroke_width
 from nstlab.losses import ContentLoss, StyleLoss
 from nstlab.losses.edge import EdgeLoss, OutlineLoss, laplacian_loss, one_sided_edge_loss
 from nstlab.losses.edge_texture import EdgeTextureLoss
 from nstlab.losses.region import DampedStyleLoss, GuidedGram, RegionStyleLoss, guided_gram
 from nstlab.losses.saliency import SaliencyContentLoss, mean_one_weights, weighted_content_loss
 from nstlab.losses.selective import SelectiveContentLoss
-from nstlab.losses.semantic import SemanticLoss, region_distances
+from nstlab.losses.semantic import InsideContentLoss, SemanticLoss, region_distances
 from nstlab.losses.structure import StructureLoss, ssim_map, structure_loss
 from nstlab.objective import Objective
 from nstlab.stats import gram
@@ -172,10 +173,73 @@ def test_structure_looks_only_inside_the_guide(encoder, photo, face):
     assert torch.equal(value(encoder, empty, changed), value(encoder, StructureLoss(photo), changed))
 
 
+def test_what_is_finer_than_a_block_is_free(encoder, photo, face):
+    """A checkerboard of single pixels: seen pixel by pixel, and not between blocks of eight."""
+    board = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(48, 48)
+    stroked = 0.2 + 0.6 * photo
+    held = (stroked + 0.1 * board).clamp(0, 1)
+    for make in (lambda block: StructureLoss(stroked, face, block), lambda block: OutlineLoss(1 - held, block)):
+        fine, coarse = (value(encoder, make(block), held).item() for block in (0.0, 8 / 96))
+        assert fine > 0 and coarse >= 0
+    assert value(encoder, StructureLoss(stroked, None, 8 / 96), held).item() < 0.01
+    assert value(encoder, StructureLoss(stroked), held).item() > 0.3
+    grey = torch.full_like(photo, 0.5)
+    lines = grey.clone()
+    lines[..., ::2] += 0.2
+    assert value(encoder, OutlineLoss(lines, 8 / 96), grey).item() < 1e-4
+    assert value(encoder, OutlineLoss(photo, 8 / 96), grey).item() > 1e-3
+
+
+def test_blocks_by_hand():
+    ramp = torch.arange(64.0).view(1, 1, 1, -1).expand(1, 1, 64, 64)
+    assert torch.equal(blocks(ramp, 1), ramp) and blocks(ramp, 4).shape == (1, 1, 16, 16)
+    assert torch.allclose(
+        blocks(ramp, 4)[0, 0, 5, 1:-1], torch.arange(16.0)[1:-1] * 4 + 1.5
+    )  # the means of pixels 4n to 4n + 3
+    assert blocks(torch.zeros(1, 1, 2, 300), 8).shape == (1, 1, 1, 38)
+
+
+def test_finer_places_hold_finer_detail(encoder, photo, face):
+    """Fine lines count in the place that is finer, and beside it they are free."""
+    place = (face > 0.5).float()
+    lines = 0.2 * (torch.arange(96) % 4 < 2).float()
+    inside, beside = photo * 0.8 + lines * place, photo * 0.8 + lines * (1 - place)
+    for make in (StructureLoss, OutlineLoss):
+        coarse, fine = {"block": 8 / 96}, {"block": 8 / 96, "finer": [(place, 0.0)]}
+        assert value(encoder, make(inside, **fine), inside).item() < 1e-4
+        added = [
+            value(encoder, make(content, **fine), photo * 0.8) - value(encoder, make(content, **coarse), photo * 0.8)
+            for content in (inside, beside)
+        ]
+        assert added[0] > 1e-4 and added[0] > 3 * added[1]
+
+
+def test_width_of_strokes_by_hand():
+    """Waves of 16 pixels have strokes of 8; larger forms do not count; a blank has the least or the most, not none."""
+    wave = 0.5 + 0.2 * torch.sin(torch.arange(512) * 2 * torch.pi / 16).expand(1, 3, 512, 512)
+    assert stroke_width(wave) == pytest.approx(8 / 512, rel=0.1)
+    forms = wave + 0.2 * torch.sin(torch.arange(512) * 2 * torch.pi / 256).view(-1, 1)
+    assert stroke_width(forms) == pytest.approx(8 / 512, rel=0.1)
+    assert 1 / 224 <= stroke_width(torch.full((1, 3, 80, 50), 0.3)) <= 1 / 45
+
+
 def test_region_distance_by_hand():
     ours, target = torch.tensor([[1.0, 2], [3, 4]]).view(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
     masks = torch.tensor([[[[1.0, 1], [0, 0]]], [[[0, 0], [0, 1.0]]]])
     assert region_distances(ours, target, masks).tolist() == [2.5, 16.0]
+
+
+def test_content_inside_by_hand(encoder, photo, painting, face):
+    """Per place of the map, whatever its size; outside it anything goes; the whole map is ContentLoss."""
+    other = images.resize(painting, (96, 96))
+    whole = value(encoder, InsideContentLoss(photo, torch.ones_like(face)), other).item()
+    assert whole == pytest.approx(value(encoder, ContentLoss(photo), other).item(), rel=1e-5)
+    loss = InsideContentLoss(photo, face)
+    loss.prepare(encoder, (96, 96))
+    error = (encoder(other, ["relu4_2"])["relu4_2"] - encoder(photo, ["relu4_2"])["relu4_2"]).square().mean((0, 1))
+    places = torch.nn.functional.adaptive_avg_pool2d(face, 12)[0, 0]
+    assert value(encoder, loss, other).item() == pytest.approx(((error * places).sum() / places.sum()).item(), rel=1e-5)
+    assert value(encoder, InsideContentLoss(photo, 0 * face), other).item() == 0
 
 
 def test_semantic_priorities(encoder, photo, painting, face):

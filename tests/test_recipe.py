@@ -69,14 +69,21 @@ def test_a_system_and_its_files_are_named(tmp_path):
     options = {
         "system": "preserve",
         "guide": str(guide),
-        "weights": {"semantic": 0.0},
+        "weights": {"edges": 0.0},
         "optimizer": "adam",
         "start": str(guide),
     }
     said = shlex.split(command(saved(tmp_path / "a.png", **options)))
-    wanted = f"--system preserve --guide {guide} --weight semantic=0 --optimizer adam --start {guide} --size 32 --steps 1"
+    wanted = f"--system preserve --guide {guide} --weight edges=0 --optimizer adam --start {guide} --size 32 --steps 1"
     assert said[:2] == ["nstlab", "stylize"] and said[-4:] == ["-o", str(tmp_path / "a.png"), "cat", "spring"]
     assert sorted(said[2:-4]) == sorted([*wanted.split(), "--encoder", "pocket"])
+
+
+def test_a_picture_of_the_first_edition_says_so(tmp_path):
+    settings = plan("cat", "spring", size=32, steps=1, encoder="pocket", system="preserve").settings | {"regions": None}
+    path = images.save(torch.zeros(1, 3, 8, 8), tmp_path / "old.png", {"settings": settings})
+    with pytest.raises(SettingError, match=r"old.png: unknown setting 'regions': another version of nstlab"):
+        command(path)
 
 
 def test_every_setting_has_an_option(tmp_path):

@@ -4,7 +4,9 @@ import torch
 import nstlab
 from nstlab import color, images, metrics
 from nstlab.errors import SettingError
-from nstlab.systems import plan, stylize
+from nstlab.guidance import Guide, saliency
+from nstlab.guidance.faces import faces
+from nstlab.systems import plan, preserve, stylize
 
 QUICK = {"size": 64, "steps": 4}
 
@@ -98,8 +100,26 @@ def test_preserve_keeps_what_the_guide_marks(fast_encoder):
     kept = stylize(photo, "great-wave", size=96, steps=15, encoder=fast_encoder, system="preserve", guide=guide)
     plain = stylize(photo, "great-wave", size=96, steps=15, encoder=fast_encoder)
     assert kept.settings["guide"] == "image" and kept.notes == ["guide: a map of yours"]
-    assert metrics.ssim(kept.image, photo, guide) > 0.1 + metrics.ssim(plain.image, photo, guide)
+    assert metrics.structure(kept.image, photo, guide) > 0.05 + metrics.structure(plain.image, photo, guide)
     assert metrics.color_distance(kept.image, photo) > 0.3  # and yet it is painted
+    assert metrics.painted_inside(metrics.stroke_share(kept.image, photo, plain.image), guide)[0] > 0.4
+
+
+def test_the_guide_is_graded_and_small_faces_are_held_finer():
+    photo = images.load("astronaut", 256)
+    guide = preserve.graded(photo)
+    outline = saliency(photo).map
+    (box,) = faces(photo)
+    middle = (..., round(box.top + box.height / 2), round(box.left + box.width / 2))
+    assert guide.map[middle] > 0.95 * outline[middle] and "graded" in guide.method
+    assert guide.map[..., 200, 100] == pytest.approx(preserve.BODY * outline[..., 200, 100].item(), abs=1e-3)  # her suit
+    assert bool((guide.map <= outline + 1e-6).all())
+    assert preserve.finer_places(photo, guide, 1 / 1000) == []
+    ((place, block),) = preserve.finer_places(photo, guide, 1 / 20)
+    assert block == pytest.approx(box.height / preserve.FACE / 256) and place[middle] > 0.9 and place[..., 200, 100] == 0
+    cat = preserve.graded(images.load("cat", 256))  # no face of a person: what a classifier looks at counts most
+    assert 0.9 < cat.map.max() <= 1
+    assert preserve.graded(photo, Guide(torch.ones(1, 1, 8, 8), "all")).uniform
 
 
 def test_preserve_runs_again_from_its_settings(tmp_path, fast_encoder):

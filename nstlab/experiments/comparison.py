@@ -7,7 +7,7 @@ the baseline's. Only then are the numbers of what was kept laid side by side.
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import torch
@@ -15,12 +15,14 @@ import torch
 from nstlab import images, metrics
 from nstlab.encoders import Encoder, load_encoder
 from nstlab.errors import SettingError, choose
+from nstlab.guidance.faces import Box, faces, head_map
 from nstlab.guidance.guide import Guide
 from nstlab.guidance.saliency import saliency
 from nstlab.systems import preserve, stylize
 
 UNREAD = ("relu3_3", "relu4_4")  # layers that neither a loss nor the style distance reads
-UP = ("edge_f1", "share")  # measures of which more is better
+DEEP = ("relu4_4", "relu5_1")  # no loss asks for the photo's features there
+UP = ("edge_f1", "share", "stroke_share", "recognised", "faces_found")  # measures of which more is better
 MEASURED = Path(__file__).with_name("preservation.json")
 TERMS = ("saliency", "inside", "structure", "semantic", "edges")  # what "preserve" adds to "gatys"
 
@@ -114,7 +116,8 @@ def _next_factor(trials, target, largest) -> float:
 class Pair:
     """A photo and a painting that variants are compared on, with the guide that says where.
 
-    `photo`, `painting` are images, `guide` says what counts as inside (`inside`: its map at the photo's size), `strength` is
+    `photo`, `painting` are images, `guide` says what counts as inside (`inside`: its map at the photo's size) and `kept` how
+    much each place of it counts; `heads` are the photo's faces at its size, and `face` a map of them or None. `strength` is
     the style weight of the baseline (times its default), which factors multiply. Pictures are judged as they would be saved.
     """
 
@@ -131,18 +134,25 @@ class Pair:
         self.encoder = self.encoder or load_encoder()
         self.photo = images.load(self.content, self.size)
         self.painting = images.resize(images.load(self.style), max(self.photo.shape[-2:]))
-        self.guide = self.guide or saliency(preserve.look(self.content))
-        self.regions = preserve.region_priorities(preserve.look(self.content), self.guide)
-        self.inside = images.resize(self.guide.map, tuple(self.photo.shape[-2:]))
+        seen, size = preserve.look(self.content), tuple(self.photo.shape[-2:])
+        self.kept = self.guide or preserve.graded(seen)
+        self.guide = self.guide or saliency(seen)
+        self.inside = images.resize(self.guide.map, size)
+        scale = size[1] / seen.shape[-1]
+        self.heads = [Box(*(scale * side for side in astuple(box))) for box in faces(seen)]
+        self.face = torch.stack([head_map(box, size) for box in self.heads]).amax(0) if self.heads else None
         self.baseline = self.paint("gatys", {}, 1.0)
         self.target = self.style_distance(self.baseline)
 
     def paint(self, system: str, options: dict, factor: float) -> torch.Tensor:
         """The picture of a system with these options, at `factor` times the baseline's style weight, as it would be saved."""
         options = dict(options)
-        options["weights"] = {**options.get("weights", {}), "style": self.strength * factor}
+        weights = dict(options.get("weights", {}))
+        if system == "preserve":  # what asks for the painting inside is as weak as the baseline
+            weights["inside"] = self.strength * weights.get("inside", 1.0)
+        options["weights"] = {**weights, "style": self.strength * factor}
         if system == "preserve" and "guide" not in options:
-            options |= {"guide": self.guide, "regions": self.regions}
+            options |= {"guide": self.kept}
         shared = {"size": self.size, "steps": self.steps, "seed": self.seed, "encoder": self.encoder}
         return images.eight_bit(stylize(self.content, self.style, system=system, **shared, **options).image)
 
@@ -158,19 +168,42 @@ class Pair:
     def measure(self, image: torch.Tensor) -> dict[str, float]:
         """What was kept inside the guide and over all, and what was painted: the numbers of the comparison."""
         inside = self.inside
-        layers = ("relu3_1", "relu4_2", *UNREAD)
+        layers = ("relu3_1", "relu4_2", *UNREAD, "relu5_1")
         features = metrics.feature_distance(self.encoder, image, self.photo, layers, guide=inside)
+        stroke_share, bare = metrics.painted_inside(self.stroke_share(image), inside)
         return {
             "style_distance": self.style_distance(image),
+            "stroke_share": stroke_share,
+            "bare": bare,
             "relu3_1": features["relu3_1"],
             "relu4_2": features["relu4_2"],
             "features": (features["relu3_1"] + features["relu4_2"]) / 2,
             "unread": sum(features[layer] for layer in UNREAD) / len(UNREAD),
+            "deep": sum(features[layer] for layer in DEEP) / len(DEEP),
+            "1-structure": 1 - metrics.structure(image, self.photo, inside),
             "1-ssim": 1 - metrics.ssim(image, self.photo, inside),
             "gmsd": metrics.gmsd(image, self.photo, inside),
             "edge_f1": metrics.edge_f1(image, self.photo),
             "share": self.share(image),
+            **self._recognition(image),
         }
+
+    def stroke_share(self, image: torch.Tensor) -> torch.Tensor:
+        """Map (1, 1, H, W) of the share of the baseline's strokes that stands in an image."""
+        return metrics.stroke_share(image, self.photo, self.baseline)
+
+    def _recognition(self, image: torch.Tensor) -> dict[str, float]:
+        """Whether the content is recognised inside the guide, and its faces: their distortion, and how many are found.
+
+        `faces` counts those that are found in the photo itself at this size.
+        """
+        seen = metrics.recognised(image, self.photo, self.inside)
+        wanted = [box for box, there in zip(self.heads, metrics.faces_found(self.photo, self.heads), strict=True) if there]
+        found = {"recognised": seen.kept, "recognised_still": float(seen.still)}
+        if self.heads:
+            distances = metrics.feature_distance(self.encoder, image, self.photo, DEEP, guide=self.face)
+            found["face"] = sum(distances.values()) / len(DEEP)
+        return found | {"faces": len(wanted), "faces_found": sum(metrics.faces_found(image, wanted))}
 
     def share(self, image: torch.Tensor) -> float:
         """(g(photo) - g(image)) / (g(photo) - g(baseline)) with g the Gram distance to the painting inside the guide.
@@ -202,9 +235,12 @@ def sign_test(better: int, worse: int) -> float:
 
 
 def changes(rows: list[dict], variant: str, measure: str, against: str = "gatys") -> list[float]:
-    """Change of a measure from one variant to another on every pair, relative to it; for UP measures the difference."""
-    value = {(row["content"], row["style"], row["variant"]): row[measure] for row in rows}
-    pairs = dict.fromkeys((row["content"], row["style"]) for row in rows)
+    """Change of a measure from one variant to another on every pair, relative to it; for UP measures the difference.
+
+    Pairs that do not have the measure, such as "face" where there is none, are left out.
+    """
+    value = {(row["content"], row["style"], row["variant"]): row[measure] for row in rows if measure in row}
+    pairs = dict.fromkeys((row["content"], row["style"]) for row in rows if measure in row)
     both = [(value[(*pair, against)], value[(*pair, variant)]) for pair in pairs]
     return [after - before if measure in UP else after / before - 1 for before, after in both]
 

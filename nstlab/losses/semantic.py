@@ -1,4 +1,4 @@
-"""Semantic preservation: each region's features stay near the photo's, whatever its size, by priority.
+"""Semantic preservation: a region's deep features stay near the photo's, whatever its size: by a map, or by priorities.
 
 The survey names it without an equation; per region and divided by the region's area is a reading of it.
 """
@@ -8,7 +8,9 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.errors import SettingError, check_weight
+from nstlab.filters import at_size
 from nstlab.losses.base import Loss, shares
+from nstlab.losses.content import ContentLoss
 from nstlab.stats import single
 
 
@@ -16,6 +18,29 @@ def region_distances(features: torch.Tensor, target: torch.Tensor, masks: torch.
     """Mean squared difference of two feature tensors (1, C, h, w) over each of the masks (R, 1, h, w), as (R,)."""
     error = (single(features) - target).square().mean(1, keepdim=True)
     return (error * masks).sum((1, 2, 3)) / masks.sum((1, 2, 3)).clamp_min(1e-6)
+
+
+class InsideContentLoss(ContentLoss):
+    """The mean of ContentLoss over the places that a map (1, 1, H, W) marks, by its values; 0 for an empty map.
+
+    Unlike SaliencyContentLoss, which moves content strength about, it adds: a small region counts as much as a large one.
+    """
+
+    def __init__(self, content: torch.Tensor, guide: torch.Tensor, layers=("relu4_2",), **options):
+        super().__init__(content, layers, **options)
+        self.guide = guide
+
+    @torch.no_grad()
+    def prepare(self, encoder, size):
+        super().prepare(encoder, size)
+        self.places = {}
+        for layer, target in self.targets.items():
+            places = at_size(self.guide, target.shape[-2:]).to(encoder.device)
+            self.places[layer] = places / places.sum().clamp_min(1e-6)
+
+    def distance(self, features, layer):
+        error = (single(features[layer]) - self.targets[layer]).square().mean(1, keepdim=True)
+        return (self.places[layer] * error).sum()
 
 
 class SemanticLoss(Loss):

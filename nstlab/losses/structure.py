@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.color import luminance
-from nstlab.filters import at_size
+from nstlab.filters import at_size, blocks
 from nstlab.losses.base import Loss
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
@@ -29,27 +29,45 @@ def ssim_map(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return ((2 * mean_a * mean_b + c1) * (2 * both + c2)) / ((mean_a.square() + mean_b.square() + c1) * (var_a + var_b + c2))
 
 
-def structure_loss(image: torch.Tensor, content: torch.Tensor, guide: torch.Tensor | None = None) -> torch.Tensor:
-    """1 - SSIM of the luminance of two images, averaged with the weights of a map (1, 1, H, W), or plainly without one."""
-    similarity = ssim_map(luminance(image), luminance(content))
+def structure_loss(
+    image: torch.Tensor, content: torch.Tensor, guide: torch.Tensor | None = None, block: float = 1
+) -> torch.Tensor:
+    """1 - SSIM of the luminance of two images, averaged with the weights of a map (1, 1, H, W), or plainly without one.
+
+    With a `block` of more than 1 pixel the luminance is averaged over `blocks` first: what is finer than that is free.
+    """
+    similarity = ssim_map(blocks(luminance(image), block), blocks(luminance(content), block))
     if guide is None:
         return 1 - similarity.mean()
+    guide = at_size(guide, tuple(similarity.shape[-2:]))
     return 1 - (guide * similarity).sum() / guide.sum().clamp_min(1e-6)
 
 
 class StructureLoss(Loss):
-    """`structure_loss` to the photo, inside the region that the guide marks (all of it if it marks nothing)."""
+    """`structure_loss` to the photo, inside the region that the guide marks (all of it if it marks nothing).
 
-    def __init__(self, content: torch.Tensor, guide: torch.Tensor | None = None):
+    `block` is a share of the long side, such as 1/128 (0: every pixel is held). `finer` are places of finer detail, as
+    [(map (1, 1, H, W), block)]: each is held at its own block too, and adds its own `structure_loss` in proportion to the
+    weight that its map has in the guide's.
+    """
+
+    def __init__(self, content: torch.Tensor, guide: torch.Tensor | None = None, block: float = 0.0, finer=()):
         super().__init__()
         self.content, self.guide = images.check(content), guide
+        self.block, self.finer = block, tuple(finer)
 
     @torch.no_grad()
     def prepare(self, encoder, size):
         self.target = images.resize(self.content, size).to(encoder.device)
-        self.weights = None
+        guide = None
         if self.guide is not None and float(self.guide.sum()) > 0:
-            self.weights = at_size(self.guide, size).to(encoder.device)
+            guide = at_size(self.guide, size).to(encoder.device)
+        self.parts = [(1.0, guide, self.block * max(size))]
+        for places, block in self.finer:
+            places = at_size(places, size).to(encoder.device)
+            share = float(places.mean() / (1 if guide is None else guide.mean()))
+            self.parts.append((share, places, block * max(size)))
 
     def forward(self, features):
-        return structure_loss(features["image"], self.target, self.weights)
+        image = features["image"]
+        return sum(share * structure_loss(image, self.target, guide, block) for share, guide, block in self.parts)

@@ -7,7 +7,7 @@ import torch
 
 from nstlab import images
 from nstlab.errors import SettingError, check_weight, choose
-from nstlab.filters import gaussian
+from nstlab.filters import gaussian, stroke_width
 from nstlab.guidance.guide import load_map
 from nstlab.losses.base import Loss, shares
 from nstlab.losses.region import RegionStyleLoss
@@ -31,6 +31,12 @@ class StyleMix:
             regions = [(mask, painting, None) for mask, painting in zip(self.masks, self.paintings, strict=True)]
             return RegionStyleLoss(regions, layers=self.layers, scale=self.scale)
         return StyleLoss(self.paintings, self.layers, scale=self.scale, blend=self.blend, mix=self.mix)
+
+    def stroke_width(self) -> float:
+        """Width of the strokes as a share of the picture's long side: the mean of the paintings', by their shares."""
+        parts = [1.0] * len(self.paintings) if self.masks else self.blend
+        widths = [part * stroke_width(painting) for part, painting in zip(parts, self.paintings, strict=True)]
+        return self.scale * sum(widths) / sum(parts)
 
     def loss_inside(self, guide: torch.Tensor, layers) -> Loss:
         """The style inside a map (1, 1, H, W), from the same paintings."""

@@ -1,4 +1,4 @@
-"""Metrics of what an output keeps of the content and of the style.
+"""Distances between two images: of luminance, edges, features, colours and depth.
 
 None of them means much alone: compare preservation between outputs of equal style distance. Images are (1, 3, H, W) in
 [0, 1], maps (1, 1, H, W); everything is computed where the first image is.
