@@ -8,26 +8,28 @@ from PIL import Image
 from nstlab import images
 from nstlab.encoders import weights
 from nstlab.errors import SettingError, WeightsError
-from nstlab.guidance import Segments, load_labels, match_looks, match_numbers, segments
-from nstlab.guidance.segments import k_means, load_deeplab
+from nstlab.guidance import Segments, load_labels, match_looks, match_names, match_numbers, segments
+from nstlab.guidance.deeplab import load_deeplab
+from nstlab.guidance.segments import k_means
 
 
 def test_things_get_their_own_label():
-    found = segments(images.load("mountain-path", 320), 4)
+    found = segments(images.load("mountain-path", 320), 4, "semantic")
     labels = found.labels[0]
     height, width = labels.shape
     sky, rock, grass = (labels[int(r * height), int(c * width)].item() for r, c in ((0.05, 0.8), (0.42, 0.85), (0.9, 0.85)))
     assert len({sky, rock, grass}) == 3
-    astronaut = segments(images.load("astronaut", 320), 5).labels[0]
+    astronaut = segments(images.load("astronaut", 320), 5, "semantic").labels[0]
     assert astronaut[70, 147] != astronaut[210, 100] != astronaut[40, 190]  # face, suit, background
 
 
-@pytest.mark.parametrize("method", ["semantic", "color"])
+@pytest.mark.parametrize("method", ["things", "semantic", "color"])
 def test_contract(method):
     image = torch.cat([images.load("coffee", (60, 80)), images.load("cat", (60, 80))])
     before = image.clone()
     found = segments(image, 4, method, seed=3)
-    assert found.labels.shape == (2, 60, 80) and found.labels.dtype == torch.int64 and found.count <= 4
+    assert found.labels.shape == (2, 60, 80) and found.labels.dtype == torch.int64
+    assert all(len(labels.unique()) <= 4 for labels in found.labels)
     assert found.masks().sum(1).sub(1).abs().max() < 1e-6 and sum(found.areas()) == pytest.approx(1)
     assert found.masks(2.0).sum(1).sub(1).abs().max() < 1e-5
     assert torch.equal(segments(image, 4, method, seed=3).labels, found.labels) and torch.equal(image, before)
@@ -42,6 +44,34 @@ def test_any_size_and_a_blank(size):
     blank = segments(torch.full((1, 3, *size), 0.5), 5, "color")
     assert blank.labels.shape == (1, *size) and blank.count <= 5
     assert segments(torch.rand(1, 3, *size), 1).labels.max() == 0
+
+
+def test_things_have_names_and_scores():
+    for sample, name, (row, column) in (("astronaut", "person", (0.6, 0.4)), ("cat", "animal", (0.5, 0.5))):
+        found = segments(images.load(sample, 320), 4)
+        height, width = found.labels.shape[-2:]
+        label = found.labels[0, int(row * height), int(column * width)].item()
+        assert found.names[label] == name and found.scores[label] > 0.5
+        assert len(found.names) == len(found.scores) == found.count <= 4 and len(set(found.names)) == found.count
+    empty = segments(torch.full((1, 3, 60, 60), 0.5), 3)
+    assert all(name.startswith("background") for name in empty.names) and "no thing was recognised" in empty.note
+    alone = segments(torch.full((1, 3, 60, 60), 0.5), 1)
+    assert alone.names == ("background",) and alone.labels.max() == 0
+
+
+def test_names_match_before_looks():
+    labels = torch.zeros(1, 40, 40, dtype=torch.long)
+    labels[:, :20] = 1
+    content = Segments(labels, "", names=("animal", "background"))
+    style = Segments(1 - labels, "", names=("background", "animal"))
+    assert match_names(content, style) == {0: 1}
+    torch.manual_seed(0)
+    picture = torch.rand(1, 3, 40, 40)
+    match = match_looks(picture, content, picture, style)
+    assert match.pairs == {0: 1, 1: 0} and match.method.startswith("names")
+    assert match_looks(picture, content, picture, style, one_to_one=True).pairs == {0: 1, 1: 0}
+    looks = match_looks(picture, Segments(labels, ""), picture, Segments(1 - labels, ""))
+    assert looks.pairs == {0: 1, 1: 0} and "names" not in looks.method
 
 
 def test_k_means_by_hand():
@@ -89,7 +119,7 @@ def test_same_numbers_match_and_a_lacking_label_is_said():
 
 def test_likeness_matches_a_picture_with_itself_and_sky_with_sky():
     picture = images.load("mountain-path", 256)
-    found = segments(picture, 4)
+    found = segments(picture, 4, "semantic")
     assert match_looks(picture, found, picture, found).pairs == {label: label for label in range(4)}
     mirrored = Segments(3 - found.labels, "other numbers")
     pairs = match_looks(picture, found, picture, mirrored, one_to_one=True).pairs

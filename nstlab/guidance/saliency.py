@@ -1,4 +1,4 @@
-"""Saliency: what in a photo the eye goes to. Five classical maps to learn from, and a default to rely on."""
+"""Saliency: what in a photo stands out. A trained head as the default, and six maps that need no training to learn from."""
 
 import numpy as np
 import torch
@@ -11,20 +11,26 @@ from nstlab.encoders.efficientnet import load_lite0
 from nstlab.errors import choose
 from nstlab.filters import gaussian, rgb_to_lab, shrink, stretch
 from nstlab.guidance.cut import grab_cut
-from nstlab.guidance.faces import faces, person_map
+from nstlab.guidance.faces import frontal_faces, person_map
 from nstlab.guidance.guide import Guide, each, join_notes, load_map
+from nstlab.guidance.things import FLAT, Things, things
 
 SIZE = 320  # long side in pixels at which the maps are made
 MARGIN = 32  # pixels mirrored around the picture for the network, whose zero padding would draw a frame
 SMALLEST = 32  # a smaller picture is enlarged for the purpose
+PRESENT = 0.35  # an object is there if the head's surest places are surer than this
+CONTRAST = 0.5  # weight of the mixed map's logit beside the head's; like GrabCut's settings chosen by cross-validation
 
 
 def saliency(image: torch.Tensor, method: str = "objects", *, map=None) -> Guide:
     """Map of what stands out in `image` (N, 3, H, W), as a Guide.
 
-    "objects", the default: a mix of two classical maps with class activations and faces, made an outline by GrabCut.
-    "mix" is the same without GrabCut: soft, and honest about doubt. "activation", "barrier", "connectivity", "frequency",
-    "spectral" and "center" are the single methods. `map`: a map of the user's own instead (see `load_map`).
+    "objects", the default: a head trained on outlines of people, animals, vehicles, food, furniture and other things (see
+    `things`), with "mix" as a second opinion, made an outline by GrabCut. If the head sees nothing, "classical" is taken and
+    the note says so; if that is in doubt too, the map is 0.5 everywhere. "classical" needs no trained head: a mix of two
+    classical maps with class activations and faces, made an outline by GrabCut; "mix" is the same without GrabCut, soft.
+    "activation", "barrier", "connectivity", "frequency", "spectral" and "center" are the single methods. `map`: a map of the
+    user's own instead (see `load_map`). Raises SettingError, and WeightsError where a network's weights are missing.
     """
     if map is not None:
         return load_map(map, tuple(image.shape[-2:]), "the saliency map")
@@ -36,7 +42,7 @@ def saliency(image: torch.Tensor, method: str = "objects", *, map=None) -> Guide
         height, width = small.shape[-2:]
         if min(height, width) < SMALLEST:
             small = images.resize(small, (max(height, SMALLEST), max(width, SMALLEST)))
-        made = maker(small, picture) if maker is object_map else maker(small)
+        made = maker(small, picture) if maker in (object_map, classical_map) else maker(small)
         values, note = made if isinstance(made, tuple) else (made, "")
         return images.resize(values.clamp(0, 1), tuple(picture.shape[-2:])), note
 
@@ -179,14 +185,32 @@ def mixed_map(image: torch.Tensor) -> torch.Tensor:
     """
     mix = 0.55 * class_activation(image) + 0.25 * barrier_distance(image) + 0.2 * boundary_connectivity(image)
     mix = (mix / torch.quantile(mix, 0.98).clamp_min(0.5)).clamp(0, 1)
-    boxes = faces(image)
+    boxes = frontal_faces(image)
     for box in boxes:
         if box.height >= 0.5 * boxes[0].height:
             mix = torch.maximum(0.6 * mix, person_map(box, image.shape[-2:]))
     return mix
 
 
-def object_map(image: torch.Tensor, full: torch.Tensor) -> tuple[torch.Tensor, str]:
+def object_map(image: torch.Tensor, full: torch.Tensor, seen: Things | None = None) -> tuple[torch.Tensor, str]:
+    """Where the trained head sees an object and contrast speaks for it, made an outline by GrabCut on the picture at full size.
+
+    Where the head sees nothing, contrast alone decides, and the note says so. `seen` is what the head sees, if that is known.
+    """
+    seen, size = seen or things(full), tuple(full.shape[-2:])
+    if seen.presence < PRESENT:
+        values, doubt = classical_map(image, full)
+        if doubt or (image.amax((2, 3)) - image.amin((2, 3))).max() < FLAT:
+            return torch.full((1, 1, *size), 0.5), "nothing stands out: the map is the same everywhere"
+        return values, "no person, animal or thing that the head knows: the outline is by contrast alone"
+    sure = F.interpolate(seen.objects, image.shape[-2:], mode="bilinear", align_corners=False)
+    logit = torch.logit(sure, 1e-4) + CONTRAST * torch.logit(mixed_map(image), 0.02)
+    mask = images.resize(grab_cut(logit.sigmoid(), image, 2, 4.0, full, color=0.6, least=0.0), size)
+    filled = mask.mean().item() > 0.9
+    return mask, "objects fill the whole picture, so the map singles little out" if filled else ""
+
+
+def classical_map(image: torch.Tensor, full: torch.Tensor) -> tuple[torch.Tensor, str]:
     """The mixed map made an outline by GrabCut, on the picture at full size. Where nothing stands out, the mix itself."""
     mix = mixed_map(image)
     mask = grab_cut(mix, image, full=full)
@@ -204,7 +228,8 @@ def _enlarge(values: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
 
 
 METHODS = {
-    "objects": (object_map, "classical maps + class activation + faces -> GrabCut -> guided filter"),
+    "objects": (object_map, "head trained on outlines + classical maps + class activation -> GrabCut -> guided filter"),
+    "classical": (classical_map, "classical maps + class activation + faces -> GrabCut -> guided filter"),
     "mix": (mixed_map, "classical maps + class activation + faces"),
     "activation": (class_activation, "class activation of EfficientNet-Lite0"),
     "barrier": (barrier_distance, "minimum barrier distance"),
