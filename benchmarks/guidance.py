@@ -1,8 +1,10 @@
 """How well saliency, named segments and faces agree with what people outlined.
 
 With MS-COCO's pictures and annotations: five-fold cross-validation, so that no picture is judged by a head that saw it. The
-truth is the union of all outlined things above 0.8 % of the picture, crowds left out. Beside the head stand the classical
-default and every classical map; these are the best of nine thresholds over all pictures, the others are cut at one half.
+truth is the union of all outlined things above 0.8 % of the picture; furniture counts only where there is nothing else, as a
+table carries what matters ("with_furniture" counts all of it). Crowds and smaller things are left out of the counting. Beside
+the head stand the classical default and every classical map; these are the best of nine thresholds over all pictures, the
+others are cut at one half. `--heads FOLDER` keeps the trained heads and takes them from there the next time.
 
     python benchmarks/guidance.py --coco PICTURES --annotations instances_train2017.json
 
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import torch
 from measuring import machine, options, plainly, spent
+from safetensors.torch import save_file
 
 from nstlab import images
 from nstlab.data import Coco, open_pictures
@@ -29,13 +32,13 @@ from nstlab.errors import ImageError, SettingError
 from nstlab.filters import shrink
 from nstlab.guidance import faces, saliency, things
 from nstlab.guidance.faces import frontal_faces
-from nstlab.guidance.saliency import METHODS, SIZE, object_map
+from nstlab.guidance.saliency import METHODS, SIZE, classical_map, mixed_map, object_map
 from nstlab.guidance.segments import named_masks
-from nstlab.networks.saliency_head import NAMES
-from nstlab.training.outlines import Views, truth
+from nstlab.networks.saliency_head import NAMES, STUFF, SaliencyHead, load_saliency_head
+from nstlab.training.outlines import Truth, Views, truth
 from nstlab.training.saliency import STEPS, folds, trained
 
-CLASSICAL = tuple(name for name in METHODS if name not in ("objects", "classical"))
+CLASSICAL = tuple(name for name in METHODS if name not in ("objects", "classical", "hub"))
 THRESHOLDS = [number / 10 for number in range(1, 10)]
 BETA = 0.3  # of the F-measure: precision counts more than recall (Achanta et al. 2009)
 
@@ -46,9 +49,10 @@ def overlap(mask: torch.Tensor, wanted: torch.Tensor) -> float:
     return (mask & wanted).sum().item() / union if union else 1.0
 
 
-def scores(values: torch.Tensor, wanted: torch.Tensor, threshold: float = 0.5) -> dict[str, float]:
-    """Intersection over union, mean absolute error and F-measure of a map (1, 1, H, W) against a mask (H, W)."""
-    values = images.resize(values, tuple(wanted.shape))[0, 0]
+def scores(values: torch.Tensor, wanted: torch.Tensor, counts: torch.Tensor, threshold: float = 0.5) -> dict[str, float]:
+    """Intersection over union, mean absolute error and F-measure of a map (1, 1, H, W) against a mask (H, W), where `counts`
+    (H, W) is true."""
+    values, wanted = images.resize(values, tuple(wanted.shape))[0, 0][counts], wanted[counts]
     mask = values > threshold
     hit = (mask & wanted).sum().item()
     precision, recall = hit / max(1, mask.sum().item()), hit / max(1, wanted.sum().item())
@@ -61,45 +65,74 @@ def working(picture: torch.Tensor) -> torch.Tensor:
     return shrink(picture, SIZE)
 
 
-def judge(picture: torch.Tensor, wanted: torch.Tensor, seen, classical: bool, each_map: bool) -> dict:
+def judge(picture: torch.Tensor, wanted: torch.Tensor, counts: torch.Tensor, seen, compared: bool) -> dict:
     """The scores of one picture: of the head ("objects") and, if asked for, of what needs no training."""
-    found, note = object_map(working(picture), picture, seen)
-    row = {"objects": scores(found, wanted), "note": note, "empty": not wanted.any().item()}
-    if classical:
-        row["classical"] = scores(saliency(picture, "classical").map, wanted)
-    for method in CLASSICAL if each_map else ():
-        values = saliency(working(picture), method).map
-        row[method] = [scores(values, wanted, threshold) for threshold in THRESHOLDS]
+    small = working(picture)
+    mix = mixed_map(small)
+    found, note = object_map(small, picture, seen, mix)
+    row = {"objects": scores(found, wanted, counts), "note": note, "empty": not wanted.any().item(), "found": found}
+    if compared:
+        row["classical"] = scores(classical_map(small, picture, mix)[0], wanted, counts)
+    for method in CLASSICAL if compared else ():
+        values = mix if method == "mix" else saliency(small, method).map
+        row[method] = [scores(values, wanted, counts, threshold) for threshold in THRESHOLDS]
     return row
 
 
-def cross_validated(coco: Coco, steps: int, parts: int, pictures: int, classical: bool, each_map: bool) -> list[dict]:
+def cross_validated(coco: Coco, steps: int, parts: int, pictures: int, compared: bool, kept: Path | None) -> list[dict]:
     """A row for each picture, by a head trained on the others."""
     views, rows = Views(coco), []
     for number, held in enumerate(folds(len(coco), parts)):
-        learned = [index for index in range(len(coco)) if index not in held]
-        head = trained(views, learned, steps=steps, device="cpu")
+        head = kept_head(kept and kept / f"{number}.safetensors", views, held, steps)
         for index in held[:pictures]:
             picture, known = coco.load(index), truth(coco, index)
             seen = things(picture, head)
-            row = judge(picture, known.names > 0, seen, classical, each_map)
+            row = judge(picture, known.salient, known.counts, seen, compared)
             row |= {"name": coco.names[index], "people": (known.names == 1).any().item()}
-            row |= named(picture, known.names, seen) | {"heads": heads_found(picture, known.heads, seen)}
+            row["with_furniture"] = scores(row.pop("found"), known.names > 0, known.counts)
+            row |= named(picture, known, seen) | {"heads": heads_found(picture, known.heads, seen)}
             rows.append(row)
         print(f"part {number + 1} of {parts} done", file=sys.stderr)
     return rows
 
 
-def named(picture, wanted: torch.Tensor, seen) -> dict:
-    """Pixels that a name has in the segments and in the truth, in both and in either."""
-    masks = {name: mask[0] for name, (mask, _) in named_masks(picture, len(NAMES), seen=seen).items()}
-    nothing, counts = torch.zeros(picture.shape[-2:], dtype=torch.bool), {}
-    masks[NAMES[0]] = ~sum((mask for name, mask in masks.items() if name in NAMES[1:]), nothing)  # in one piece
-    for number, name in enumerate(NAMES):
-        mask = masks.get(name, nothing)
-        mask = images.resize(mask[None, None].float(), tuple(wanted.shape))[0, 0] > 0.5
-        counts[name] = ((mask & (wanted == number)).sum().item(), (mask | (wanted == number)).sum().item())
-    return {"names": counts}
+def kept_head(file: Path | None, views: Views, held: list[int], steps: int) -> SaliencyHead:
+    """The head trained on all pictures but `held`, from `file` if it is there; else trained, and written there if named."""
+    if file and file.is_file():
+        return load_saliency_head(file)
+    head = trained(views, [index for index in range(len(views.coco)) if index not in held], steps=steps, device="cpu")
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_file(head.state_dict(), file)
+    return head.eval().requires_grad_(False)
+
+
+def named(picture, known: Truth, seen) -> dict:
+    """How the named regions agree with the truth.
+
+    "names": pixels that a thing's name has in both and in either. "stuff": for each kind of background [its marked places that
+    have its name, its marked places, other marked places that have it].
+    """
+    size = tuple(known.names.shape)
+    masks = {
+        name: images.resize(mask[None].float(), size)[0, 0] > 0.5 for name, (mask, _) in named_masks(picture, seen=seen).items()
+    }
+    nothing = torch.zeros(size, dtype=torch.bool)
+    counts = {}
+    for number, name in enumerate(NAMES[1:], 1):
+        mask, wanted = masks.get(name, nothing) & known.counts, known.names == number
+        counts[name] = ((mask & wanted).sum().item(), (mask | wanted).sum().item())
+    marked = {name: [0, 0, 0] for name in STUFF}
+    for row, column, number in known.stuff:
+        for other, name in enumerate(STUFF):
+            there = bool(masks.get(name, nothing)[min(int(row), size[0] - 1), min(int(column), size[1] - 1)])
+            marked[name] = [
+                a + b
+                for a, b in zip(
+                    marked[name], (there and other == number, other == number, there and other != number), strict=True
+                )
+            ]
+    return {"names": counts, "stuff": marked}
 
 
 def heads_found(picture, heads: list, seen) -> dict[str, list[int]]:
@@ -124,7 +157,7 @@ def _meets(box, head) -> bool:
     return away < 0.75 * tall and 0.5 < box.height / tall < 2
 
 
-def judged(pictures: Path, masks: Path, subject: str, most: int, classical: bool, each_map: bool) -> list[dict]:
+def judged(pictures: Path, masks: Path, subject: str, most: int, compared: bool) -> list[dict]:
     """A row for each picture of a folder whose mask lies in another one, by the shipped head. Raises ImageError."""
     found, outlined = open_pictures(pictures, "picture"), open_pictures(masks, "mask")
     by_stem = {Path(name).stem: index for index, name in enumerate(outlined.names)}
@@ -132,8 +165,8 @@ def judged(pictures: Path, masks: Path, subject: str, most: int, classical: bool
     for index, name in enumerate(found.names[:most]):
         if Path(name).stem not in by_stem:
             raise ImageError(f"{name} has no mask in {masks}: name a mask's file as its picture's")
-        picture, mask = found.load(index), outlined.load(by_stem[Path(name).stem])
-        row = judge(picture, mask[0].mean(0) > 0.5, things(picture), classical, each_map)
+        picture, mask = found.load(index), outlined.load(by_stem[Path(name).stem])[0].mean(0) > 0.5
+        row = judge(picture, mask, torch.ones_like(mask), things(picture), compared)
         rows.append(row | {"name": name, "people": subject == "people"})
     return rows
 
@@ -143,7 +176,8 @@ def drawn(count: int) -> list[dict]:
     rows = []
     for number in range(count):
         made = scene(number, 96)
-        row = judge(made.image, made.nearness[0, 0] > 0.6, things(made.image), True, True)
+        wanted = made.nearness[0, 0] > 0.6
+        row = judge(made.image, wanted, torch.ones_like(wanted), things(made.image), True)
         rows.append(row | {"name": f"drawn {number}", "people": False})
     return rows
 
@@ -153,7 +187,7 @@ def summary(rows: list[dict]) -> tuple[dict, dict]:
     groups = {"people": [r for r in rows if r["people"] and not r["empty"]]}
     groups |= {"others": [r for r in rows if not r["people"] and not r["empty"]], "all": [r for r in rows if not r["empty"]]}
     mean = lambda values: round(statistics.mean(values), 3) if values else None
-    methods = [name for name in METHODS if name in rows[0]]
+    methods = [name for name in ("objects", "with_furniture", "classical", *CLASSICAL) if name in rows[0]]
     table = {}
     for method in methods:
         scored = rows[0][method]
@@ -168,8 +202,10 @@ def summary(rows: list[dict]) -> tuple[dict, dict]:
     extra = {"empty_told": [sum(r["empty"] and "nothing stands out" in r["note"] for r in rows), sum(r["empty"] for r in rows)]}
     extra["objects_missed"] = sum("nothing stands out" in r["note"] for r in groups["all"])
     if "names" in rows[0]:
-        sums = {name: [sum(row["names"][name][part] for row in rows) for part in (0, 1)] for name in NAMES}
+        sums = {name: [sum(row["names"][name][part] for row in rows) for part in (0, 1)] for name in NAMES[1:]}
         extra["names"] = {name: round(both / max(1, either), 3) for name, (both, either) in sums.items()}
+        marks = {name: [sum(row["stuff"][name][part] for row in rows) for part in (0, 1, 2)] for name in STUFF}
+        extra["stuff_found"] = {name: f"{hit} of {all_}, {wrong} elsewhere" for name, (hit, all_, wrong) in marks.items()}
         for who in ("faces", "cascade"):
             keys = ("found", "marked", "elsewhere", "large_found", "large")
             extra[who] = {key: sum(row["heads"][who][part] for row in rows) for part, key in enumerate(keys)}
@@ -194,21 +230,22 @@ def main() -> None:
     parser.add_argument("--subject", choices=("people", "others"), default="people", help="what the masks of --masks show")
     parser.add_argument("--steps", type=int, default=STEPS, help="of each training in the cross-validation")
     parser.add_argument("--no-classical", action="store_true", help="leave out what needs no training, which takes longest")
+    parser.add_argument("--heads", type=Path, help="folder that keeps the heads of the cross-validation")
     parser.add_argument("--rows", type=Path, help="CSV file for the IoU of each picture")
     chosen = parser.parse_args()
     for one, other in (("coco", "annotations"), ("images", "masks")):
         if (getattr(chosen, one) is None) != (getattr(chosen, other) is None):
             raise SettingError(f"--{one} and --{other} belong together: give both")
-    compared = not chosen.no_classical
+    compared, heads = not chosen.no_classical, chosen.heads
     most = 2 if chosen.quick else sys.maxsize
     if chosen.images:
-        rows = judged(chosen.images, chosen.masks, chosen.subject, most, compared, compared)
+        rows = judged(chosen.images, chosen.masks, chosen.subject, most, compared)
     elif chosen.coco:
         coco = Coco(chosen.coco, chosen.annotations)
         if chosen.quick:
-            rows = cross_validated(_few(coco, 8), 3, 2, most, compared, compared)
+            rows = cross_validated(_few(coco, 8), 3, 2, most, compared, None)
         else:
-            rows = cross_validated(coco, chosen.steps, 5, most, compared, compared)
+            rows = cross_validated(coco, chosen.steps, 5, most, compared, heads)
     else:
         rows = drawn(2)
     headline, table = summary(rows)

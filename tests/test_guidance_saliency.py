@@ -37,6 +37,7 @@ def disc():
     return torch.where(inside, red, green)[None], inside
 
 
+HERE = [method for method in METHODS if method != "hub"]  # what needs no extra
 HEAD = ("astronaut", "two-dogs")  # what the trained head outlines as well; it counts a whole table with the cup upon it
 
 
@@ -52,7 +53,7 @@ def test_it_finds_the_object(name, method):
         assert guide.map[0, 0, int(row * height), int(column * width)] < 0.3, (name, row, column)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", HERE)
 def test_every_method_obeys_the_contract(method, disc):
     picture, _ = disc
     batch = torch.cat([picture, picture.flip(3)])
@@ -81,7 +82,7 @@ def test_spectral_residual_marks_what_breaks_the_pattern():
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (7, 5), (33, 31)])
 def test_any_size(size):
-    for method in METHODS:
+    for method in HERE:
         assert saliency(torch.rand(1, 3, *size), method).map.shape == (1, 1, *size)
 
 

@@ -55,15 +55,21 @@ class Coco(Files):
 
         H and W are the photo's as `load` gives it. Raises ImageError for an outline that cannot be read.
         """
-        things = self.coco.loadAnns(self.coco.getAnnIds(self.ids[index]))
-        things = [thing for thing in things if thing.get("segmentation") and thing["id"] not in self._bad]
-        if not things:
-            return None
+        masks = [mask for _, mask in self.things(index)]
+        return torch.from_numpy(np.maximum.reduce(masks)).float()[None, None] if masks else None
+
+    def things(self, index: int) -> list[tuple[dict, np.ndarray]]:
+        """(annotation, mask (H, W) of booleans) of every thing outlined in the photo, the pixels as `load` gives them.
+
+        Raises ImageError for an outline that cannot be read.
+        """
+        found = self.coco.loadAnns(self.coco.getAnnIds(self.ids[index]))
+        found = [thing for thing in found if thing.get("segmentation") and thing["id"] not in self._bad]
         try:
-            union = np.maximum.reduce([self.coco.annToMask(thing) for thing in things])
+            masks = [self.coco.annToMask(thing) for thing in found]
         except Exception as error:  # pycocotools' compiled part raises what it pleases
             raise ImageError(f"an outline in {self.names[index]} cannot be read ({error}): mend the annotations") from None
-        return torch.from_numpy(_turned(union, self.paths[index])).float()[None, None]
+        return [(thing, _turned(mask, self.paths[index]).astype(bool)) for thing, mask in zip(found, masks, strict=True)]
 
     def plain(self) -> Files:
         """The photos without the annotations, which take gigabytes for the whole of COCO."""

@@ -34,10 +34,10 @@ def match_numbers(content: Segments, style: Segments, least: float = 0.001) -> M
 
 
 def match_names(content: Segments, style: Segments) -> dict[int, int]:
-    """{content's label: style's label} of the things that both have by name; the background's parts have none."""
+    """{content's label: style's label} of the regions that both have by name; a background without a kind has none."""
     there = {name: label for label, name in enumerate(style.names) if style.areas()[label] > 0}
     named = [(label, name) for label, name in enumerate(content.names) if content.areas()[label] > 0]
-    return {label: there[name] for label, name in named if name in there and not name.startswith(NAMES[0])}
+    return {label: there[name] for label, name in named if name in there and name != NAMES[0]}
 
 
 def match_looks(content_image, content: Segments, style_image, style: Segments, one_to_one: bool = False) -> Match:

@@ -13,14 +13,18 @@ from nstlab.errors import SettingError, check_count, choose
 from nstlab.filters import gaussian, guided_filter, rgb_to_lab, shrink
 from nstlab.guidance.deeplab import DEEPLAB, deeplab_labels
 from nstlab.guidance.guide import read_array
+from nstlab.guidance.hub import SEGMENTER, hub_segments
 from nstlab.guidance.things import Things, things
-from nstlab.networks.saliency_head import NAMES
+from nstlab.networks.saliency_head import NAMES, STUFF
 
 SIZE = 320  # long side in pixels at which regions are found
 SMALLEST = 32  # a smaller picture is enlarged for the purpose
 MOST = 64  # distinct labels in a labels file
 SHARES = {"semantic": (1.0, 0.5, 0.35), "color": (0.0, 1.0, 0.5)}  # of deep features, colour, position
-METHODS = ("things", "semantic", "color", "deeplab")
+METHODS = ("things", "semantic", "color", "deeplab", "hub")
+REGIONS = (*NAMES[1:], *STUFF, NAMES[0])  # the names of regions
+UNKNOWN = 0.4  # a background of which no kind is likelier stays without a kind
+CLUSTERED = "k-means on EfficientNet-Lite0 features, colour, position -> guided filter"
 LEAST = 0.005  # share of the picture below which a named region is given to its neighbours
 
 
@@ -74,11 +78,13 @@ class Segments:
 def segments(image: torch.Tensor, k: int = 5, method: str = "things", *, labels=None, seed: int = 0) -> Segments:
     """Regions of `image` (N, 3, H, W), as Segments.
 
-    "things", the default: named regions by a trained head (person, animal, vehicle, food, furniture, other thing); the rest,
-    "background", is divided by the method "semantic" so that a picture has `k` regions in all. With more pictures than one, a
-    label has the same name in all. "semantic": at most `k` regions, k-means on features of
-    EfficientNet-Lite0 at three strides, colour, and position, their borders laid on the picture's edges. "color": the same
-    without the network. "deeplab": DeepLabV3's 21 named classes, downloaded on first use (`k` does not count). `labels`:
+    "things", the default: regions with names and scores by a trained head: person, animal, vehicle, food, furniture, other
+    thing; sky, water, plants, ground, building, room; background for what has no name. A picture has at most `k`, the largest;
+    a label has the same name in all pictures. Where no names are told apart, k-means serves and the note says so. "semantic":
+    at most `k` regions, k-means on features of EfficientNet-Lite0 at three strides, colour, and position, their borders laid
+    on the picture's edges. "color": the same
+    without the network. "deeplab": DeepLabV3's 21 named classes, downloaded on first use; "hub": a larger segmenter's 150
+    (an optional extra); `k` does not count for either. `labels`:
     labels of the user's own instead (see `load_labels`). Raises SettingError, WeightsError.
     """
     image = images.check(image).detach()
@@ -93,11 +99,14 @@ def segments(image: torch.Tensor, k: int = 5, method: str = "things", *, labels=
     if method == "deeplab":
         found = torch.cat([deeplab_labels(picture) for picture in pictures])
         return Segments(found.to(image.device), "DeepLabV3 (MobileNetV3), VOC classes", names=DEEPLAB)
+    if method == "hub":
+        found, names = hub_segments(image.clamp(0, 1))
+        return Segments(found.to(image.device), f"segmenter {SEGMENTER}", names=names)
     found = torch.cat([_cluster(picture, k, SHARES[method], seed) for picture in pictures])
     count = int(found.max()) + 1
-    what = "k-means on EfficientNet-Lite0 features, colour, position" if method == "semantic" else "k-means on colour, position"
     note = f"only {count} of {k} regions: the picture holds no more" if count < k else ""
-    return Segments(found.to(image.device), f"{what} -> guided filter", note)
+    what = CLUSTERED if method == "semantic" else "k-means on colour, position -> guided filter"
+    return Segments(found.to(image.device), what, note)
 
 
 def load_labels(source, size: tuple[int, int] | None = None) -> Segments:
@@ -201,20 +210,16 @@ def k_means(points: torch.Tensor, k: int, seed: int = 0, starts: int = 4, rounds
     return best[1], best[2]
 
 
-def _cluster(picture: torch.Tensor, k: int, shares, seed: int, where: torch.Tensor | None = None) -> torch.Tensor:
-    """Labels (1, H, W) of one picture, the largest region first; `where` (1, H, W) is what is divided, if not all of it."""
+def _cluster(picture: torch.Tensor, k: int, shares, seed: int) -> torch.Tensor:
+    """Labels (1, H, W) of one picture, the largest region first."""
     small = working_size(picture)
     places = describe(small, shares)
-    points = chosen = places[0].flatten(1).T
-    if where is not None:
-        inside = F.interpolate(where[:, None].float(), places.shape[-2:], mode="area").flatten() > 0.5
-        chosen = points[inside] if inside.any() else points
-    centers, _ = k_means(chosen, min(k, len(chosen)), seed)
+    points = places[0].flatten(1).T
+    centers, _ = k_means(points, min(k, len(points)), seed)
     squares = torch.cdist(points, centers).square()
     belief = torch.softmax(-squares / squares.amin(1).mean().clamp_min(1e-6) * 2, 1).T.view(1, -1, *places.shape[-2:])
     labels = refined(belief, small, picture).argmax(1)
-    counted = labels if where is None else labels[where]
-    areas = torch.bincount(counted.flatten(), minlength=len(centers))
+    areas = torch.bincount(labels.flatten(), minlength=len(centers))
     rank = areas.argsort(descending=True, stable=True).argsort()
     return rank[labels]
 
@@ -240,42 +245,36 @@ def refined(belief: torch.Tensor, small: torch.Tensor, picture: torch.Tensor) ->
 
 
 def named_regions(pictures: list[torch.Tensor], k: int, seed: int, device) -> Segments:
-    """Segments of pictures (1, 3, H, W) of one size by name; the background divided so that there are `k` in all."""
-    found = [named_masks(picture, k, seed) for picture in pictures]
-    areas: dict[str, float] = {}
-    sureness: dict[str, float] = {}
-    for regions in found:
-        for name, (mask, score) in regions.items():
-            share = mask.float().mean().item()
-            areas[name] = areas.get(name, 0) + share
-            sureness[name] = sureness.get(name, 0) + share * score
-    names = sorted(areas, key=lambda name: -areas[name])
+    """Segments of pictures (1, 3, H, W) of one size, at most `k` a picture, by name; by k-means if no name is told apart."""
+    found = [named_masks(picture, k) for picture in pictures]
+    areas = {name: sum(regions[name][0].sum().item() for regions in found if name in regions) for name in REGIONS}
+    names = sorted((name for name in REGIONS if areas[name]), key=lambda name: -areas[name])
+    if len(names) == 1 and k > 1:
+        divided = torch.cat([_cluster(picture, k, SHARES["semantic"], seed) for picture in pictures])
+        note = f"no names are told apart, all is {names[0]}: the regions are by k-means"
+        return Segments(divided.to(device), CLUSTERED, note)
     labels = torch.cat([sum(names.index(name) * mask.long() for name, (mask, _) in regions.items()) for regions in found])
-    scores = tuple(round(sureness[name] / max(areas[name], 1e-9), 3) for name in names)
-    method = "head trained on outlines, on EfficientNet-Lite0 -> guided filter; background by k-means"
-    only_background = all(name.startswith(NAMES[0]) for name in names)
-    note = "no thing was recognised: all regions are background" if only_background else ""
-    return Segments(labels.to(device), method, note, tuple(names), scores)
+    weighed = lambda name: sum(mask.sum().item() * score for mask, score in (r[name] for r in found if name in r))
+    scores = tuple(round(weighed(name) / areas[name], 3) for name in names)
+    note = "" if set(names) & set(NAMES[1:]) else "no thing was recognised: all regions are background"
+    return Segments(labels.to(device), "head trained on outlines -> guided filter", note, tuple(names), scores)
 
 
 def named_masks(
-    picture: torch.Tensor, k: int, seed: int = 0, seen: Things | None = None
+    picture: torch.Tensor, k: int = len(REGIONS), seen: Things | None = None
 ) -> dict[str, tuple[torch.Tensor, float]]:
-    """Of one picture: {name: (mask (1, H, W), mean probability)}; the masks are disjoint and leave nothing out."""
-    belief = refined((seen or things(picture)).names, working_size(picture), picture)
-    labels = belief.argmax(1)
-    areas = torch.bincount(labels.flatten(), minlength=len(NAMES)) / labels.numel()
+    """Of one picture: {name of `REGIONS`: (mask (1, H, W), mean probability)}; the masks are disjoint and leave nothing out.
+
+    Background is what the head knows to be no thing without knowing what it is. Names of less than `LEAST` of the picture and
+    all but the `k` largest are given to their neighbours. `seen` is what the head sees, if that is known.
+    """
+    seen = seen or things(picture)
+    unknown = torch.full_like(seen.objects, UNKNOWN)
+    belief = torch.cat([seen.names[:, 1:], seen.names[:, :1] * torch.cat([seen.stuff, unknown], 1)], 1)
+    belief = refined(belief / belief.sum(1, keepdim=True), working_size(picture), picture)
+    areas = torch.bincount(belief.argmax(1).flatten(), minlength=len(REGIONS)) / belief[:, 0].numel()
     small = (areas < LEAST) & (areas < areas.max())
     small[areas.argsort(descending=True, stable=True)[k:]] = True
     labels = belief.masked_fill(small.view(1, -1, 1, 1), -1).argmax(1)
-    present = labels.unique().tolist()
-    masks = {NAMES[number]: labels == number for number in present}
-    score = {name: belief[0, NAMES.index(name)][mask[0]].mean().clamp(0, 1).item() for name, mask in masks.items()}
-    parts = k - len(present) + 1
-    if 0 in present and parts > 1:
-        background = masks.pop(NAMES[0])
-        divided = _cluster(picture, parts, SHARES["semantic"], seed, background)
-        for part in divided[background].unique().tolist():
-            name = NAMES[0] if part == 0 else f"{NAMES[0]} {part + 1}"
-            masks[name], score[name] = background & (divided == part), score[NAMES[0]]
-    return {name: (mask, score[name]) for name, mask in masks.items()}
+    masks = {number: labels == number for number in labels.unique().tolist()}
+    return {REGIONS[n]: (mask, belief[0, n][mask[0]].mean().clamp(0, 1).item()) for n, mask in masks.items()}

@@ -9,7 +9,9 @@ from nstlab import images
 from nstlab.encoders.efficientnet import load_lite0
 from nstlab.networks.saliency_head import NAMES, SaliencyHead, load_saliency_head, object_logit
 
-SIZES = ((320, False), (448, True))  # long side in pixels at which the head looks, and whether at the mirrored picture
+SIZES = ((384, False), (576, True))  # long side in pixels at which the head looks, and whether at the mirrored picture
+FURNITURE = slice(NAMES.index("furniture"), NAMES.index("furniture") + 1)
+CARRIED = 0.5  # other things are there if the head's surest places of them are surer than this
 FLAT = 0.02  # a picture whose values differ by less shows nothing
 
 
@@ -18,17 +20,30 @@ class Things:
     """What the trained head sees in one picture, at about half of its working size; all are probabilities.
 
     `names` (1, 7, h, w): of each of `NAMES`, adding up to 1. `objects` (1, 1, h, w): that it is no background.
-    `heads` (1, 1, h, w): that a person's head is there.
+    `heads` (1, 1, h, w): that a person's head is there. `stuff` (1, 6, h, w): of each of `STUFF`, if it is background; they
+    add up to 1.
     """
 
     names: torch.Tensor
     objects: torch.Tensor
     heads: torch.Tensor
+    stuff: torch.Tensor
 
     @property
     def presence(self) -> float:
-        """How sure it is of its surest place: the 98 % quantile of `objects`."""
-        return torch.quantile(self.objects.flatten(), 0.98).item()
+        """How sure it is of its surest place."""
+        return _surest(self.objects)
+
+    @property
+    def salient(self) -> torch.Tensor:
+        """Probability (1, 1, h, w) of what matters: objects without furniture, unless there is nothing else."""
+        rest = (self.objects - self.names[:, FURNITURE]).clamp(0, 1)
+        return rest if _surest(rest) > CARRIED else self.objects
+
+
+def _surest(values: torch.Tensor) -> float:
+    """The value that is surpassed in half a percent of the picture: a thing that counts is larger."""
+    return torch.quantile(values.flatten(), 0.995).item()
 
 
 @torch.no_grad()
@@ -45,8 +60,10 @@ def things(image: torch.Tensor, head: SaliencyHead | None = None) -> Things:
         logits = logits + F.interpolate(found, grid, mode="bilinear", align_corners=False) / len(SIZES)
     count = len(NAMES)
     if (image.amax((2, 3)) - image.amin((2, 3))).max() < FLAT:
-        logits = F.one_hot(torch.zeros(1, *grid, dtype=torch.long), count + 1).movedim(-1, 1) * 20.0 - 10
-    return Things(logits[:, :count].softmax(1), object_logit(logits).sigmoid(), logits[:, count:].sigmoid())
+        logits = torch.full_like(logits, -10)
+        logits[:, 0] = 10
+    heads, stuff = logits[:, count : count + 1].sigmoid(), logits[:, count + 1 :].softmax(1)
+    return Things(logits[:, :count].softmax(1), object_logit(logits).sigmoid(), heads, stuff)
 
 
 def grid_size(shape: tuple[int, int], long_side: int) -> tuple[int, int]:

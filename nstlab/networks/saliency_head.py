@@ -17,13 +17,15 @@ from nstlab.errors import WeightsError
 
 FILE = Path(__file__).with_name("saliency_head.safetensors")
 NAMES = ("background", "person", "animal", "vehicle", "food", "furniture", "other thing")
+STUFF = ("sky", "water", "plants", "ground", "building", "room")  # what a background can be; "room" is walls indoors
 CHANNELS = {"stride8": 40, "stride16": 112, "stride32": 320, "head": 1280}  # of the features that it reads
 
 
 class SaliencyHead(nn.Module):
-    """Features (N, C, h, w) by name -> logits (N, 8, h, w) at the resolution of "stride8".
+    """Features (N, C, h, w) by name -> logits (N, 14, h, w) at the resolution of "stride8".
 
-    The first seven are those of the `NAMES`, to be compared by softmax; the eighth says whether a person's head is there.
+    The first seven are those of the `NAMES`, to be compared by softmax; the eighth says whether a person's head is there; the
+    last six are those of `STUFF`, to be compared by softmax where the background is.
     `width` is the number of channels in which the maps meet, `fine` that at stride 8; `dropout` the share of projected
     channels left out at random during training.
     """
@@ -38,7 +40,7 @@ class SaliencyHead(nn.Module):
         self.near = _conv(2 * width, width, 1)
         self.far = _conv(width, width, 2)
         self.fine = _conv(width + fine // 2, fine, 1)
-        self.last = nn.Conv2d(fine, len(NAMES) + 1, 1)
+        self.last = nn.Conv2d(fine, len(NAMES) + 1 + len(STUFF), 1)
 
     def forward(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
         maps = {name: layer(features[name].float()) for name, layer in self.project.items()}

@@ -11,23 +11,24 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from nstlab.data import Coco, Files
+from nstlab.data import Coco
 from nstlab.files import atomic_write
 from nstlab.networks.ema import Ema
-from nstlab.networks.saliency_head import FILE, NAMES, SaliencyHead, object_logit
+from nstlab.networks.saliency_head import FILE, NAMES, STUFF, SaliencyHead, object_logit
 from nstlab.training.loop import Training
-from nstlab.training.outlines import MARKS, SIZES, SMALLEST, View, Views
+from nstlab.training.outlines import HEADS, PLACES, SIZES, SMALLEST, Thumbnails, View, Views
 from nstlab.training.task import Task
 
-STEPS, BATCH = 300, 12
-WEIGHTS = {"iou": 0.5, "names": 0.5, "heads": 0.3}  # of the losses beside the cross-entropy of the outlines
+STEPS, BATCH = 240, 8
+WEIGHTS = {"iou": 0.5, "names": 0.5, "heads": 0.3, "stuff": 0.3}  # of the losses beside the cross-entropy of the outlines
 
 
-def losses(logits: torch.Tensor, names: torch.Tensor, counts: torch.Tensor, heads: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Losses of logits (N, 8, h, w) against a view's truth, each a mean over the pictures.
+def losses(logits: torch.Tensor, names, counts, heads, stuff) -> dict[str, torch.Tensor]:
+    """Losses of logits (N, 14, h, w) against a view's truth, each a mean over the pictures.
 
     "outline": binary cross-entropy of object against background. "iou": 1 - soft intersection over union of the objects
     (Rahman & Wang 2016). "names": cross-entropy of the seven names. "heads": binary cross-entropy, heads counting 5 times.
+    "stuff": cross-entropy of the six kinds of background at the places that are marked.
     """
     dims, object_there = (1, 2, 3), 1 - names[:, :1]
     area = counts.sum(dims).clamp_min(1)
@@ -36,13 +37,15 @@ def losses(logits: torch.Tensor, names: torch.Tensor, counts: torch.Tensor, head
     inside, wanted = outside.sigmoid() * counts, object_there * counts
     shared = (inside * wanted).sum(dims)
     union = inside.sum(dims) + wanted.sum(dims) - shared
-    log = logits[:, : len(NAMES)].log_softmax(1)
+    named, head, kinds = logits.split([len(NAMES), 1, len(STUFF)], 1)
+    log = named.log_softmax(1)
     weight = logits.new_tensor(5.0)
     return {
         "outline": mean(F.binary_cross_entropy_with_logits(outside, object_there, reduction="none")),
         "iou": (1 - (shared + 1) / (union + 1)).mean(),
         "names": mean(-(names * log).sum(1, keepdim=True)),
-        "heads": mean(F.binary_cross_entropy_with_logits(logits[:, len(NAMES) :], heads, reduction="none", pos_weight=weight)),
+        "heads": mean(F.binary_cross_entropy_with_logits(head, heads, reduction="none", pos_weight=weight)),
+        "stuff": -(stuff * kinds.log_softmax(1)).sum() / stuff.sum().clamp_min(1),
     }
 
 
@@ -95,15 +98,13 @@ def _by_size(views: list[View]) -> list[list[View]]:
 def _stacked(views: list[View], head, device) -> tuple[torch.Tensor, ...]:
     """Logits and truth of views of one size."""
     features = {name: torch.cat([view.features[name] for view in views]).to(device).float() for name in views[0].features}
-    known = [torch.cat([getattr(view, part) for view in views]).to(device) for part in ("names", "counts", "heads")]
+    known = [torch.cat([getattr(view, part) for view in views]).to(device) for part in ("names", "counts", "heads", "stuff")]
     return head(features), *known
 
 
 def training(views: Views, indices=None, *, steps: int = STEPS, batch: int = BATCH, seed: int = 0, **options) -> Training:
     """A training on those pictures of `views` (all if None) made ready: iterate it; the head is `task.ema.module`."""
-    coco = views.coco
-    chosen = range(len(coco)) if indices is None else indices
-    pictures = Files([coco.names[i] for i in chosen], [coco.paths[i] for i in chosen])
+    pictures = Thumbnails(views.coco, range(len(views.coco)) if indices is None else indices)
     task = SaliencyTask(views, seed)
     return Training(task, pictures, steps=steps, size=task.least, batch=min(batch, len(pictures)), seed=seed, **options)
 
@@ -146,7 +147,7 @@ def main() -> None:
         save_file({name: value.half().contiguous() for name, value in head.state_dict().items()}, temporary)
     command = "python -m nstlab.training.saliency PICTURES instances_train2017.json"
     about = {"command": f"{command} --steps {options.steps} --seed {options.seed}", "pictures": len(views.coco)}
-    about |= {"heads": MARKS.name, "weights": WEIGHTS, "curve": curve[9::10]}
+    about |= {"heads": HEADS.name, "stuff": PLACES.name, "weights": WEIGHTS, "curve": curve[9::10]}
     with atomic_write(options.out.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(about, indent=1) + "\n")
 
