@@ -84,7 +84,7 @@ def test_each_behind_its_guide(packages):
     assert guide.map.shape == (2, 1, 16, 24) and guide.map.max() == 1 and "Depth-Anything" in guide.method
     assert guide.map[..., :10].min() > guide.map[..., 14:].max()
     guide = saliency(picture, "hub")  # green is brighter than blue
-    assert guide.map.shape == (2, 1, 16, 24) and guide.map[..., :10].min() == 1 and guide.map[..., 14:].max() == 0
+    assert guide.map.shape == (2, 1, 16, 24) and guide.map[..., :10].min() > 0.99 and guide.map[..., 14:].max() < 0.01
     found = segments(picture, method="hub")
     assert found.names == ("wall", "sky", "tree") and found.count == 3 and "upernet" in found.method
     assert (found.labels[..., :11] == 1).all() and (found.labels[..., 13:] == 2).all()

@@ -15,7 +15,15 @@ from nstlab.errors import SettingError, WeightsError
 from nstlab.guidance import face_map, faces, importance, saliency, things
 from nstlab.guidance.cut import grab_cut, largest_parts, minimum_cut
 from nstlab.guidance.faces import SURE, Box, face_shape, frontal_faces, head_boxes, head_map, person_map
-from nstlab.guidance.saliency import METHODS, barrier_distance, boundary_connectivity, frequency_tuned, spectral_residual
+from nstlab.guidance.saliency import (
+    METHODS,
+    barrier_distance,
+    boundary_connectivity,
+    frequency_tuned,
+    object_map,
+    spectral_residual,
+)  # fmt: skip
+from nstlab.guidance.things import CARRIER, Things
 from nstlab.networks.saliency_head import FILE, load_saliency_head
 
 # Places (row, column), as shares of the sides, that anyone would call inside or outside the object
@@ -101,15 +109,52 @@ def test_where_nothing_stands_out_it_says_so():
     guide = saliency(torch.cat([torch.full((1, 3, 64, 64), 0.5), images.load("cat", (64, 64))]))
     assert "nothing stands out" in guide.note and guide.map[1].max() > 0.7
     guide = saliency(images.load("rocket", 256))
-    assert "contrast alone" in guide.note and not guide.uniform
+    assert "that the head knows" in guide.note and not guide.uniform
+    assert "nothing stands out" in saliency(images.load("mountain-path", 256)).note  # a landscape
+
+
+def test_contrast_serves_where_the_head_sees_nothing(disc):
+    picture, inside = disc
+    empty = Things(torch.zeros(1, 7, 8, 8), torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8), torch.zeros(1, 6, 8, 8))
+    clear = inside.float()[None, None]
+    values, note = object_map(picture, picture, empty, clear)
+    assert "by contrast alone" in note and (values[0, 0] > 0.5)[inside].float().mean() > 0.9
+    values, note = object_map(picture, picture, empty, torch.full_like(clear, 0.4))
+    assert "no clear outline" in note and torch.allclose(values, torch.full_like(clear, 0.4))
+
+
+def test_furniture_matters_less_beside_other_things():
+    names = torch.zeros(1, 7, 20, 20)
+    names[:, 5] = 1
+    alone = Things(names, 1 - names[:, :1], names[:, :1], torch.zeros(1, 6, 20, 20))
+    assert alone.salient.min() == 1
+    names = names.clone()
+    names[:, 5, :5, :5], names[:, 4, :5, :5] = 0, 1  # food on the table
+    laid = Things(names, 1 - names[:, :1], names[:, :1], torch.zeros(1, 6, 20, 20))
+    assert laid.salient[0, 0, 2, 2] == 1 and laid.salient[0, 0, 15, 15] == CARRIER and laid.presence == 1
+
+
+def test_objects_that_fill_the_picture_are_graded(disc):
+    names = torch.zeros(1, 7, 20, 20)
+    names[:, 4] = 1
+    full = Things(names, 1 - names[:, :1], names[:, :1], torch.zeros(1, 6, 20, 20))
+    mix = 0.5 + 0.5 * disc[1].float()[None, None]
+    values, note = object_map(disc[0], disc[0], full, mix)
+    assert "fill the picture" in note and values[0, 0][disc[1]].min() > 0.9 and values[0, 0][~disc[1]].max() < 0.6
+
+
+def test_a_painting_a_crowd_and_a_strip():
+    person = saliency(images.load("mona-lisa", 256))
+    assert person.map[0, 0, 120, 80] > 0.7 and person.map[0, 0, 10, 10] < 0.3
+    crowd = torch.cat([images.load("astronaut", (64, 64))] * 5, 3)
+    assert things(crowd).names[:, 1].max() > 0.5 and saliency(crowd).map.shape[-2:] == (64, 320)
+    assert saliency(torch.rand(1, 3, 4, 300)).map.shape[-2:] == (4, 300)
 
 
 def test_the_classical_default_says_how_far_it_can_be_relied_on(monkeypatch):
     assert "look at the map" in saliency(images.load("hill-sunset", 256), "classical").note
     assert saliency(images.load("coffee", 256), "classical").note == ""
-    monkeypatch.setattr(
-        sys.modules["nstlab.guidance.saliency"], "grab_cut", lambda mix, image, full=None: torch.zeros_like(mix)
-    )
+    monkeypatch.setattr(sys.modules["nstlab.guidance.saliency"], "grab_cut", lambda mix, image, *_, **__: torch.zeros_like(mix))
     guide = saliency(images.load("coffee", 64), "classical")
     assert "no object stands out" in guide.note and not guide.uniform
 

@@ -1,5 +1,7 @@
 """Segments: clusters that mean something, labels of the user's own, and which region goes with which."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from nstlab.encoders import weights
 from nstlab.errors import SettingError, WeightsError
 from nstlab.guidance import Segments, load_labels, match_looks, match_names, match_numbers, segments
 from nstlab.guidance.deeplab import load_deeplab
-from nstlab.guidance.segments import k_means
+from nstlab.guidance.segments import REGIONS, k_means, named_masks
+from nstlab.guidance.things import Things
 
 
 def test_things_get_their_own_label():
@@ -47,16 +50,42 @@ def test_any_size_and_a_blank(size):
 
 
 def test_things_have_names_and_scores():
-    for sample, name, (row, column) in (("astronaut", "person", (0.6, 0.4)), ("cat", "animal", (0.5, 0.5))):
-        found = segments(images.load(sample, 320), 4)
+    places = {"astronaut": ("person", 0.6, 0.4), "cat": ("animal", 0.5, 0.5), "mountain-path": ("sky", 0.05, 0.8)}
+    for sample, (name, row, column) in places.items():
+        found = segments(images.load(sample, 320))
         height, width = found.labels.shape[-2:]
         label = found.labels[0, int(row * height), int(column * width)].item()
         assert found.names[label] == name and found.scores[label] > 0.5
-        assert len(found.names) == len(found.scores) == found.count <= 4 and len(set(found.names)) == found.count
-    empty = segments(torch.full((1, 3, 60, 60), 0.5), 3)
-    assert all(name.startswith("background") for name in empty.names) and "no thing was recognised" in empty.note
-    alone = segments(torch.full((1, 3, 60, 60), 0.5), 1)
-    assert alone.names == ("background",) and alone.labels.max() == 0
+        assert len(found.names) == len(found.scores) == found.count <= 5 and set(found.names) <= set(REGIONS)
+    batch = segments(torch.cat([images.load(name, (160, 160)) for name in ("cat", "hill-sunset")]))
+    assert batch.labels.shape == (2, 160, 160) and {"animal", "sky"} <= set(batch.names)
+    assert (batch.labels[0] == batch.names.index("animal")).float().mean() > 0.5
+    assert len(batch.labels[0].unique()) <= 5 and len(batch.labels[1].unique()) <= 5
+    assert segments(images.load("hill-sunset", 160)).note == "no thing was recognised: all regions are background"
+
+
+def test_where_no_names_are_told_apart_k_means_serves(monkeypatch):
+    one = lambda picture, k: {"room": (torch.ones(1, *picture.shape[-2:], dtype=torch.bool), 0.9)}
+    monkeypatch.setattr(sys.modules["nstlab.guidance.segments"], "named_masks", one)
+    picture = images.load("mountain-path", 160)
+    found = segments(picture, 3)
+    assert torch.equal(found.labels, segments(picture, 3, "semantic").labels) and found.names == ()
+    assert "all is room" in found.note
+    assert segments(picture, 1).names == ("room",)
+
+
+def test_named_masks_by_hand():
+    names, stuff = torch.zeros(1, 7, 8, 8), torch.zeros(1, 6, 8, 8)
+    names[:, 0, :4] = names[:, 1, 4:] = 1  # background above a person
+    stuff[:, 0, :, :4] = 1  # sky at the left
+    stuff[:, :, :, 4:] = 1 / 6  # nothing known at the right
+    seen = Things(names, 1 - names[:, :1], torch.zeros(1, 1, 8, 8), stuff)
+    picture = torch.full((1, 3, 64, 64), 0.5)
+    masks = named_masks(picture, seen=seen)
+    assert set(masks) == {"sky", "background", "person"} and sum(mask for mask, _ in masks.values()).float().mean() == 1
+    assert masks["person"][0][0, 50, 20] and masks["sky"][0][0, 10, 10] and masks["background"][0][0, 10, 50]
+    assert masks["person"][1] > 0.9 > masks["background"][1]
+    assert set(named_masks(picture, 1, seen)) == {"person"}
 
 
 def test_names_match_before_looks():

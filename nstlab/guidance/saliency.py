@@ -200,7 +200,7 @@ def mixed_map(image: torch.Tensor) -> torch.Tensor:
 def object_map(image: torch.Tensor, full: torch.Tensor, seen: Things | None = None, mix=None) -> tuple[torch.Tensor, str]:
     """Where the trained head sees an object and contrast speaks for it, made an outline by GrabCut on the picture at full size.
 
-    Furniture counts only where there is nothing else: a table carries what matters. Objects that fill the picture are graded
+    Furniture counts little beside other things: a table carries what matters. Objects that fill the picture are graded
     by the mixed map. Where the head sees nothing, contrast decides. `seen` is what the head sees and `mix` the mixed map, if
     they are known.
     """

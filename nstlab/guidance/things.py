@@ -11,6 +11,7 @@ from nstlab.networks.saliency_head import NAMES, SaliencyHead, load_saliency_hea
 
 SIZES = ((384, False), (576, True))  # long side in pixels at which the head looks, and whether at the mirrored picture
 FURNITURE = slice(NAMES.index("furniture"), NAMES.index("furniture") + 1)
+CARRIER = 0.35  # weight of furniture beside other things, by cross-validation: contrast decides what of it belongs to them
 CARRIED = 0.5  # other things are there if the head's surest places of them are surer than this
 FLAT = 0.02  # a picture whose values differ by less shows nothing
 
@@ -36,9 +37,10 @@ class Things:
 
     @property
     def salient(self) -> torch.Tensor:
-        """Probability (1, 1, h, w) of what matters: objects without furniture, unless there is nothing else."""
-        rest = (self.objects - self.names[:, FURNITURE]).clamp(0, 1)
-        return rest if _surest(rest) > CARRIED else self.objects
+        """Probability (1, 1, h, w) of what matters: of objects; furniture counts for less unless there is nothing else."""
+        furniture = self.names[:, FURNITURE]
+        rest = (self.objects - furniture).clamp(0, 1)
+        return rest + CARRIER * furniture if _surest(rest) > CARRIED else self.objects
 
 
 def _surest(values: torch.Tensor) -> float:
