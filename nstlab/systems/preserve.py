@@ -91,7 +91,7 @@ def _protection(made, guide: Guide) -> dict:
 
 def region_priorities(photo: torch.Tensor, guide: Guide) -> tuple[torch.Tensor, dict[int, float]] | None:
     """The photo's regions as labels (1, H, W), and {label: mean of the guide} of those that the guide marks mostly; or None."""
-    labels = segments(photo).labels
+    labels = segments(photo, method="semantic").labels
     marked = images.resize(guide.map, tuple(labels.shape[-2:]))
     means = {int(label): marked[(labels == label)[:, None]].mean().item() for label in labels.unique()}
     chosen = {label: mean for label, mean in means.items() if mean >= PROTECTED}
