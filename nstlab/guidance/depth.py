@@ -9,14 +9,13 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.color import luminance
-from nstlab.errors import SettingError, WeightsError, check_count, choose
+from nstlab.errors import SettingError, check_count, choose
 from nstlab.filters import box, gaussian, gradient, guided_filter, shrink, stretch
 from nstlab.guidance.guide import Guide, each, load_map
+from nstlab.guidance.hub import DEPTH, hub_depth
 from nstlab.guidance.saliency import saliency
 
 SIZE = 320
-HUB = "depth-anything/Depth-Anything-V2-Small-hf"
-GET = "pip install transformers"
 METHODS = ("pseudo", "hub")
 
 
@@ -34,7 +33,7 @@ def depth(image: torch.Tensor, method: str = "pseudo", *, map=None, right: torch
         return stereo(image, right)
     choose("depth method", method, METHODS)
     if method == "hub":
-        return _hub(image)
+        return Guide(hub_depth(image).to(image.device), f"depth network {DEPTH}", "relative: near and far, not metres")
     values, _ = each(image, lambda picture: (pseudo_depth(picture), ""))
     note = "a guess from position, haze and sharpness, not measured depth: wrong wherever far things stand low in the picture"
     return Guide(values, "pseudo-depth from cues", note)
@@ -143,31 +142,3 @@ def _fill(values: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     missing = source >= values.shape[1]  # a row without any
     filled = values.gather(1, source.clamp(0, values.shape[1] - 1))
     return torch.where(missing, values[known].median() if known.any() else torch.tensor(0.0), filled)
-
-
-# A large network
-
-
-def _hub(image: torch.Tensor) -> Guide:
-    processor, network = load_hub()
-    with torch.no_grad():
-        inputs = processor(images=list(image.cpu()), return_tensors="pt", do_rescale=False)
-        found = network(**inputs).predicted_depth.float()
-    found = F.interpolate(found.view(image.shape[0], 1, *found.shape[-2:]), image.shape[-2:], mode="bilinear")
-    return Guide(stretch(found).to(image.device), f"depth network {HUB}", "relative: near and far, not metres")
-
-
-def load_hub(name: str = HUB):
-    """Processor and network of a depth model on the hub. Raises WeightsError that names the extra or the download."""
-    try:
-        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
-    except ImportError:
-        raise WeightsError(f"depth networks are an optional extra that is not installed: {GET}") from None
-    try:
-        return AutoImageProcessor.from_pretrained(name), AutoModelForDepthEstimation.from_pretrained(name).eval()
-    except (OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise WeightsError(
-            f"the depth network {name} could not be loaded ({reason}):"
-            " connect to the network once, or hand in a depth map of your own"
-        ) from None

@@ -1,4 +1,4 @@
-"""Saliency: what in a photo the eye goes to. Five classical maps to learn from, and a default to rely on."""
+"""Saliency: what in a photo stands out. A trained head as the default, and six maps that need no training to learn from."""
 
 import numpy as np
 import torch
@@ -11,20 +11,31 @@ from nstlab.encoders.efficientnet import load_lite0
 from nstlab.errors import choose
 from nstlab.filters import gaussian, rgb_to_lab, shrink, stretch
 from nstlab.guidance.cut import grab_cut
-from nstlab.guidance.faces import faces, person_map
+from nstlab.guidance.faces import frontal_faces, person_map
 from nstlab.guidance.guide import Guide, each, join_notes, load_map
+from nstlab.guidance.hub import SALIENCY, hub_saliency
+from nstlab.guidance.things import FLAT, Things, things
 
 SIZE = 320  # long side in pixels at which the maps are made
 MARGIN = 32  # pixels mirrored around the picture for the network, whose zero padding would draw a frame
 SMALLEST = 32  # a smaller picture is enlarged for the purpose
+PRESENT = 0.5  # an object is there if the head's surest places are surer than this
+FILLED = 0.9  # share of the picture beyond which an outline singles nothing out
+LANDSCAPES = (970, 972, *range(974, 981))  # ImageNet's alp, cliff, geyser, lakeside, ..., valley, volcano
+LANDSCAPE = 0.25  # probability of these that makes a picture without objects a landscape
+CONTRAST = 0.5  # weight of the mixed map's logit beside the head's; like GrabCut's settings chosen by cross-validation
 
 
 def saliency(image: torch.Tensor, method: str = "objects", *, map=None) -> Guide:
     """Map of what stands out in `image` (N, 3, H, W), as a Guide.
 
-    "objects", the default: a mix of two classical maps with class activations and faces, made an outline by GrabCut.
-    "mix" is the same without GrabCut: soft, and honest about doubt. "activation", "barrier", "connectivity", "frequency",
-    "spectral" and "center" are the single methods. `map`: a map of the user's own instead (see `load_map`).
+    "objects", the default: a head trained on outlines of people, animals, vehicles, food, furniture and other things (see
+    `things`), with "mix" as a second opinion, made an outline by GrabCut. If the head sees nothing, contrast decides and the
+    note says so: an outline where it is clear, else a soft map; in a landscape 0.5 everywhere. "classical" needs no trained
+    head: a mix of two classical maps with class activations and faces, made an outline by GrabCut; "mix" is the same without
+    GrabCut, soft. "activation", "barrier", "connectivity", "frequency", "spectral", "center": single methods. "hub": a larger
+    network (an optional extra). `map`: a map of the
+    user's own instead (see `load_map`). Raises SettingError, and WeightsError where a network's weights are missing.
     """
     if map is not None:
         return load_map(map, tuple(image.shape[-2:]), "the saliency map")
@@ -36,7 +47,7 @@ def saliency(image: torch.Tensor, method: str = "objects", *, map=None) -> Guide
         height, width = small.shape[-2:]
         if min(height, width) < SMALLEST:
             small = images.resize(small, (max(height, SMALLEST), max(width, SMALLEST)))
-        made = maker(small, picture) if maker is object_map else maker(small)
+        made = maker(small, picture) if maker in (object_map, classical_map) else maker(small)
         values, note = made if isinstance(made, tuple) else (made, "")
         return images.resize(values.clamp(0, 1), tuple(picture.shape[-2:])), note
 
@@ -179,24 +190,73 @@ def mixed_map(image: torch.Tensor) -> torch.Tensor:
     """
     mix = 0.55 * class_activation(image) + 0.25 * barrier_distance(image) + 0.2 * boundary_connectivity(image)
     mix = (mix / torch.quantile(mix, 0.98).clamp_min(0.5)).clamp(0, 1)
-    boxes = faces(image)
+    boxes = frontal_faces(image)
     for box in boxes:
         if box.height >= 0.5 * boxes[0].height:
             mix = torch.maximum(0.6 * mix, person_map(box, image.shape[-2:]))
     return mix
 
 
-def object_map(image: torch.Tensor, full: torch.Tensor) -> tuple[torch.Tensor, str]:
-    """The mixed map made an outline by GrabCut, on the picture at full size. Where nothing stands out, the mix itself."""
-    mix = mixed_map(image)
+def object_map(image: torch.Tensor, full: torch.Tensor, seen: Things | None = None, mix=None) -> tuple[torch.Tensor, str]:
+    """Where the trained head sees an object and contrast speaks for it, made an outline by GrabCut on the picture at full size.
+
+    Furniture counts little beside other things: a table carries what matters. Objects that fill the picture are graded
+    by the mixed map. Where the head sees nothing, contrast decides. `seen` is what the head sees and `mix` the mixed map, if
+    they are known.
+    """
+    if (image.amax((2, 3)) - image.amin((2, 3))).max() < FLAT:
+        return _nothing(full)
+    seen = seen or things(full)
+    if seen.presence < PRESENT:
+        return contrast_map(image, full, mix)
+    mix, size = mixed_map(image) if mix is None else mix, tuple(full.shape[-2:])
+    sure = F.interpolate(seen.salient, image.shape[-2:], mode="bilinear", align_corners=False)
+    logit = torch.logit(sure, 1e-4) + CONTRAST * torch.logit(mix, 0.02)
+    mask = images.resize(grab_cut(logit.sigmoid(), image, 2, 4.0, full, color=0.6, least=0.0), size)
+    if mask.mean().item() <= FILLED:
+        return mask, ""
+    return mask * images.resize(mix, size), "objects fill the picture: graded by what a classifier looks at"
+
+
+def contrast_map(image: torch.Tensor, full: torch.Tensor, mix=None) -> tuple[torch.Tensor, str]:
+    """What stands out where the head knows nothing: nothing in a landscape; else an outline if contrast gives a clear one,
+    and the soft mixed map if not."""
+    likely = load_lite0(fine=False)(image)["logits"].softmax(1)[0]
+    if likely[list(LANDSCAPES)].sum().item() > LANDSCAPE:
+        return _nothing(full)
+    mix, unknown = mixed_map(image) if mix is None else mix, "no person, animal or thing that the head knows"
     mask = grab_cut(mix, image, full=full)
-    if not 0.003 < mask.mean().item() < 0.9:
+    inside = images.resize(mask, tuple(mix.shape[-2:])) > 0.5
+    if not 0.003 < mask.mean().item() < FILLED or _along_border(inside) > 0.2 or _apart(mix, inside) < 0.3:
+        return images.resize(mix, tuple(full.shape[-2:])), f"{unknown}, and no clear outline: the map is soft"
+    return mask, f"{unknown}: the outline is by contrast alone"
+
+
+def _nothing(full: torch.Tensor) -> tuple[torch.Tensor, str]:
+    return torch.full((1, 1, *full.shape[-2:]), 0.5), "nothing stands out: the map is the same everywhere"
+
+
+def classical_map(image: torch.Tensor, full: torch.Tensor, mix=None) -> tuple[torch.Tensor, str]:
+    """The mixed map made an outline by GrabCut, on the picture at full size. Where nothing stands out, the mix itself."""
+    mix = mixed_map(image) if mix is None else mix
+    mask = grab_cut(mix, image, full=full)
+    if not 0.003 < mask.mean().item() < FILLED:
         return images.resize(mix, tuple(full.shape[-2:])), "no object stands out: the map is soft"
     inside = images.resize(mask, tuple(mix.shape[-2:])) > 0.5
-    border = torch.cat([inside[..., 0, :], inside[..., -1, :], inside[..., 0], inside[..., -1]], -1)
-    if border.float().mean() > 0.4 and mix[inside].mean() - mix[~inside].mean() < 0.3:
+    if _along_border(inside) > 0.4 and _apart(mix, inside) < 0.3:
         return mask, "it stands out little and reaches far along the border: look at the map before you rely on it"
     return mask, ""
+
+
+def _along_border(inside: torch.Tensor) -> float:
+    """Share of the picture's border that lies inside a mask."""
+    border = torch.cat([inside[..., 0, :], inside[..., -1, :], inside[..., 0], inside[..., -1]], -1)
+    return border.float().mean().item()
+
+
+def _apart(values: torch.Tensor, inside: torch.Tensor) -> float:
+    """How much more a map has on average inside a mask than outside."""
+    return (values[inside].mean() - values[~inside].mean()).item()
 
 
 def _enlarge(values: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
@@ -204,7 +264,8 @@ def _enlarge(values: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
 
 
 METHODS = {
-    "objects": (object_map, "classical maps + class activation + faces -> GrabCut -> guided filter"),
+    "objects": (object_map, "head trained on outlines + classical maps + class activation -> GrabCut -> guided filter"),
+    "classical": (classical_map, "classical maps + class activation + faces -> GrabCut -> guided filter"),
     "mix": (mixed_map, "classical maps + class activation + faces"),
     "activation": (class_activation, "class activation of EfficientNet-Lite0"),
     "barrier": (barrier_distance, "minimum barrier distance"),
@@ -212,4 +273,5 @@ METHODS = {
     "frequency": (frequency_tuned, "frequency-tuned contrast"),
     "spectral": (spectral_residual, "spectral residual"),
     "center": (center_prior, "centre prior"),
+    "hub": (hub_saliency, f"saliency network {SALIENCY}"),
 }

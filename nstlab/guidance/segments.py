@@ -1,4 +1,4 @@
-"""Segments: which things a picture holds, as labels, and which of a painting's regions goes with which."""
+"""Segments: which things a picture holds, as labels; with names where a network knows them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,37 +6,41 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 
 from nstlab import images
-from nstlab.encoders import weights
 from nstlab.encoders.efficientnet import load_lite0
-from nstlab.errors import SettingError, WeightsError, check_count, check_seed, choose
+from nstlab.errors import SettingError, check_count, check_seed, choose
 from nstlab.filters import gaussian, guided_filter, rgb_to_lab, shrink
+from nstlab.guidance.deeplab import DEEPLAB, deeplab_labels
 from nstlab.guidance.guide import read_array
+from nstlab.guidance.hub import SEGMENTER, hub_segments
+from nstlab.guidance.things import Things, things
+from nstlab.networks.saliency_head import NAMES, STUFF
 
 SIZE = 320  # long side in pixels at which regions are found
 SMALLEST = 32  # a smaller picture is enlarged for the purpose
 MOST = 64  # distinct labels in a labels file
 SHARES = {"semantic": (1.0, 0.5, 0.35), "color": (0.0, 1.0, 0.5)}  # of deep features, colour, position
-DEEPLAB = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining table",
-    "dog", "horse", "motorbike", "person", "potted plant", "sheep", "sofa", "train", "television",
-)  # fmt: skip
-METHODS = ("semantic", "color", "deeplab")
+METHODS = ("things", "semantic", "color", "deeplab", "hub")
+REGIONS = (*NAMES[1:], *STUFF, NAMES[0])  # the names of regions
+UNKNOWN = 0.4  # a background of which no kind is likelier stays without a kind
+CLUSTERED = "k-means on EfficientNet-Lite0 features, colour, position -> guided filter"
+LEAST = 0.005  # share of the picture below which a named region is given to its neighbours
 
 
 @dataclass(frozen=True)
 class Segments:
-    """Labels (N, H, W), int64, 0 to `count` - 1, the largest region first unless they have `names` or numbers of their own.
+    """Labels (N, H, W), int64, 0 to `count` - 1, the largest region first unless they have numbers of their own.
 
-    `method` names how they were made; `note` says what the user should know, and is empty if there is nothing.
+    `method` says how they were made; `note` is what the user should know about them, often nothing. `names` gives the name of
+    each label and `scores` how sure it is, from 0 to 1, where the method knows; else they are empty.
     """
 
     labels: torch.Tensor
     method: str
     note: str = ""
     names: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
 
     def __post_init__(self):
         labels = self.labels
@@ -71,12 +75,17 @@ class Segments:
         return f"Segments({self.count} labels, {self.method}, {width} x {height}{', ' + self.note if self.note else ''})"
 
 
-def segments(image: torch.Tensor, k: int = 5, method: str = "semantic", *, labels=None, seed: int = 0) -> Segments:
-    """At most `k` regions of `image` (N, 3, H, W), as Segments.
+def segments(image: torch.Tensor, k: int = 5, method: str = "things", *, labels=None, seed: int = 0) -> Segments:
+    """Regions of `image` (N, 3, H, W), as Segments.
 
-    "semantic", the default: k-means on features of EfficientNet-Lite0 at three strides, colour, and position, its borders
-    laid on the picture's edges. "color": the same without the network. "deeplab": DeepLabV3's 21 named classes, downloaded
-    on first use (`k` does not count). `labels`: labels of the user's own instead (see `load_labels`).
+    "things", the default: regions with names and scores by a trained head: person, animal, vehicle, food, furniture, other
+    thing; sky, water, plants, ground, building, room; background for what has no name. A picture has at most `k`, the largest;
+    a label has the same name in all pictures. Where no names are told apart, k-means serves and the note says so. "semantic":
+    at most `k` regions, k-means on features of EfficientNet-Lite0 at three strides, colour, and position, their borders laid
+    on the picture's edges. "color": the same
+    without the network. "deeplab": DeepLabV3's 21 named classes, downloaded on first use; "hub": a larger segmenter's 150
+    (an optional extra); `k` does not count for either. `labels`:
+    labels of the user's own instead (see `load_labels`). Raises SettingError, WeightsError.
     """
     image = images.check(image).detach()
     size = tuple(image.shape[-2:])
@@ -85,14 +94,19 @@ def segments(image: torch.Tensor, k: int = 5, method: str = "semantic", *, label
     choose("segments method", method, METHODS)
     k = check_count("k", k)
     pictures = [image[i : i + 1].clamp(0, 1).cpu() for i in range(image.shape[0])]
+    if method == "things":
+        return named_regions(pictures, k, seed, image.device)
     if method == "deeplab":
-        found = torch.cat([_deeplab(picture) for picture in pictures])
+        found = torch.cat([deeplab_labels(picture) for picture in pictures])
         return Segments(found.to(image.device), "DeepLabV3 (MobileNetV3), VOC classes", names=DEEPLAB)
+    if method == "hub":
+        found, names = hub_segments(image.clamp(0, 1))
+        return Segments(found.to(image.device), f"segmenter {SEGMENTER}", names=names)
     found = torch.cat([_cluster(picture, k, SHARES[method], seed) for picture in pictures])
     count = int(found.max()) + 1
-    what = "k-means on EfficientNet-Lite0 features, colour, position" if method == "semantic" else "k-means on colour, position"
     note = f"only {count} of {k} regions: the picture holds no more" if count < k else ""
-    return Segments(found.to(image.device), f"{what} -> guided filter", note)
+    what = CLUSTERED if method == "semantic" else "k-means on colour, position -> guided filter"
+    return Segments(found.to(image.device), what, note)
 
 
 def load_labels(source, size: tuple[int, int] | None = None) -> Segments:
@@ -198,98 +212,69 @@ def k_means(points: torch.Tensor, k: int, seed: int = 0, starts: int = 4, rounds
 
 def _cluster(picture: torch.Tensor, k: int, shares, seed: int) -> torch.Tensor:
     """Labels (1, H, W) of one picture, the largest region first."""
-    small = shrink(picture, SIZE)
-    if min(small.shape[-2:]) < SMALLEST:
-        small = images.resize(small, tuple(max(side, SMALLEST) for side in small.shape[-2:]))
+    small = working_size(picture)
     places = describe(small, shares)
     points = places[0].flatten(1).T
     centers, _ = k_means(points, min(k, len(points)), seed)
     squares = torch.cdist(points, centers).square()
     belief = torch.softmax(-squares / squares.amin(1).mean().clamp_min(1e-6) * 2, 1).T.view(1, -1, *places.shape[-2:])
-    belief = F.interpolate(belief, small.shape[-2:], mode="bilinear", align_corners=False)
-    fine = guided_filter(belief, small, max(2, max(small.shape[-2:]) // 40), 1e-3, full=picture)
-    if fine.shape[-2:] != picture.shape[-2:]:
-        fine = F.interpolate(fine, picture.shape[-2:], mode="bilinear", align_corners=False)
-    labels = fine.argmax(1)
+    labels = refined(belief, small, picture).argmax(1)
     areas = torch.bincount(labels.flatten(), minlength=len(centers))
     rank = areas.argsort(descending=True, stable=True).argsort()
     return rank[labels]
 
 
-# Which region goes with which
+def working_size(picture: torch.Tensor) -> torch.Tensor:
+    """The picture at the size at which regions are found."""
+    small = shrink(picture, SIZE)
+    if min(small.shape[-2:]) < SMALLEST:
+        small = images.resize(small, tuple(max(side, SMALLEST) for side in small.shape[-2:]))
+    return small
 
 
-@dataclass(frozen=True)
-class Match:
-    """`pairs` gives for each label of the content the style's label, or None where the style has nothing like it."""
-
-    pairs: dict[int, int | None]
-    method: str
-    note: str = ""
-
-
-def match_numbers(content: Segments, style: Segments, least: float = 0.001) -> Match:
-    """Same number, same thing: for labels the user drew on both. A label that marks less than `least` counts as lacking."""
-    there = {label for label, area in enumerate(style.areas()) if area >= least}
-    pairs = {label: label if label in there else None for label, area in enumerate(content.areas()) if area > 0}
-    lacking = [label for label, other in pairs.items() if other is None]
-    note = f"the style lacks label {', '.join(map(str, lacking))}: its global statistics serve there" if lacking else ""
-    return Match(pairs, "same numbers", note)
+def refined(belief: torch.Tensor, small: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
+    """Coarse maps (1, C, h, w) at the picture's size, their borders laid on its edges."""
+    belief = F.interpolate(belief, small.shape[-2:], mode="bilinear", align_corners=False)
+    fine = guided_filter(belief, small, max(2, max(small.shape[-2:]) // 40), 1e-3, full=picture)
+    if fine.shape[-2:] != picture.shape[-2:]:
+        fine = F.interpolate(fine, picture.shape[-2:], mode="bilinear", align_corners=False)
+    return fine
 
 
-def match_looks(content_image, content: Segments, style_image, style: Segments, one_to_one: bool = False) -> Match:
-    """Each region of the content with the style's region most like it, in deep features, colour and position.
+# Regions with names
 
-    `one_to_one` uses no style region twice, as long as there are enough.
+
+def named_regions(pictures: list[torch.Tensor], k: int, seed: int, device) -> Segments:
+    """Segments of pictures (1, 3, H, W) of one size, at most `k` a picture, by name; by k-means if no name is told apart."""
+    found = [named_masks(picture, k) for picture in pictures]
+    areas = {name: sum(regions[name][0].sum().item() for regions in found if name in regions) for name in REGIONS}
+    names = sorted((name for name in REGIONS if areas[name]), key=lambda name: -areas[name])
+    if len(names) == 1 and k > 1:
+        divided = torch.cat([_cluster(picture, k, SHARES["semantic"], seed) for picture in pictures])
+        note = f"no names are told apart, all is {names[0]}: the regions are by k-means"
+        return Segments(divided.to(device), CLUSTERED, note)
+    labels = torch.cat([sum(names.index(name) * mask.long() for name, (mask, _) in regions.items()) for regions in found])
+    weighed = lambda name: sum(mask.sum().item() * score for mask, score in (r[name] for r in found if name in r))
+    scores = tuple(round(weighed(name) / areas[name], 3) for name in names)
+    note = "" if set(names) & set(NAMES[1:]) else "no thing was recognised: all regions are background"
+    return Segments(labels.to(device), "head trained on outlines -> guided filter", note, tuple(names), scores)
+
+
+def named_masks(
+    picture: torch.Tensor, k: int = len(REGIONS), seen: Things | None = None
+) -> dict[str, tuple[torch.Tensor, float]]:
+    """Of one picture: {name of `REGIONS`: (mask (1, H, W), mean probability)}; the masks are disjoint and leave nothing out.
+
+    Background is what the head knows to be no thing without knowing what it is. Names of less than `LEAST` of the picture and
+    all but the `k` largest are given to their neighbours. `seen` is what the head sees, if that is known.
     """
-    ours, theirs = _signatures(content_image, content), _signatures(style_image, style)
-    labels, others = list(ours), list(theirs)
-    distance = torch.cdist(torch.stack(list(ours.values())), torch.stack(list(theirs.values())))
-    pairs: dict[int, int | None] = {label: others[int(distance[i].argmin())] for i, label in enumerate(labels)}
-    note = ""
-    if one_to_one:
-        rows, columns = linear_sum_assignment(distance.numpy())
-        pairs |= {labels[i]: others[j] for i, j in zip(rows, columns, strict=True)}
-        if len(others) < len(labels):
-            note = f"the style has {len(others)} regions for {len(labels)}: some serve twice"
-    return Match(dict(sorted(pairs.items())), "likeness of features, colour and position", note)
-
-
-@torch.no_grad()
-def _signatures(image: torch.Tensor, found: Segments) -> dict[int, torch.Tensor]:
-    """The mean description of each region of a picture's first item, for regions that mark anything."""
-    small = shrink(images.check(image)[:1].detach().clamp(0, 1).cpu(), SIZE)
-    places = describe(small, (1.0, 1.0, 0.5))
-    masks = F.interpolate(found.masks()[:1].cpu(), places.shape[-2:], mode="area")[0].flatten(1)
-    total = masks.sum(1, keepdim=True)
-    means = masks @ places[0].flatten(1).T / total.clamp_min(1e-9)
-    return {label: means[label] for label in range(len(means)) if total[label] > 1e-6}
-
-
-# A network with names for things
-
-
-@torch.no_grad()
-def _deeplab(picture: torch.Tensor) -> torch.Tensor:
-    network = load_deeplab()
-    small = shrink(picture, 520)
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    scores = network((small - mean) / std)["out"]
-    return F.interpolate(scores, picture.shape[-2:], mode="bilinear", align_corners=False).argmax(1)
-
-
-def load_deeplab():
-    """torchvision's DeepLabV3 on MobileNetV3, downloaded on first use. Raises WeightsError where that fails."""
-    models = weights.import_torchvision().models.segmentation
-    pretrained = models.DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1
-    try:
-        state = pretrained.get_state_dict(check_hash=True, progress=False)
-    except (OSError, RuntimeError) as error:
-        reason = str(error).strip("<>") or type(error).__name__
-        raise WeightsError(
-            f"the weights of deeplab could not be downloaded ({reason}):"
-            " connect to the network once, or take method='semantic', which needs none"
-        ) from None
-    network = models.deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=21, aux_loss=True)
-    network.load_state_dict(state)
-    return network.eval().requires_grad_(False)
+    seen = seen or things(picture)
+    unknown = torch.full_like(seen.objects, UNKNOWN)
+    belief = torch.cat([seen.names[:, 1:], seen.names[:, :1] * torch.cat([seen.stuff, unknown], 1)], 1)
+    belief = refined(belief / belief.sum(1, keepdim=True), working_size(picture), picture)
+    areas = torch.bincount(belief.argmax(1).flatten(), minlength=len(REGIONS)) / belief[:, 0].numel()
+    small = (areas < LEAST) & (areas < areas.max())
+    small[areas.argsort(descending=True, stable=True)[k:]] = True
+    labels = belief.masked_fill(small.view(1, -1, 1, 1), -1).argmax(1)
+    masks = {number: labels == number for number in labels.unique().tolist()}
+    return {REGIONS[n]: (mask, belief[0, n][mask[0]].mean().clamp(0, 1).item()) for n, mask in masks.items()}

@@ -2,8 +2,12 @@
 
 import csv
 import functools
+import json
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
 
 from nstlab.errors import ImageError, nearest
 
@@ -48,3 +52,26 @@ def sample(name: str) -> Sample:
     if name not in catalogue():
         raise ImageError(f"no sample picture '{name}': {nearest(name, catalogue())}")
     return catalogue()[name]
+
+
+@functools.cache
+def _outlines() -> dict[str, list]:
+    return json.loads((FOLDER / "outlines.json").read_text(encoding="utf-8"))
+
+
+def outlined() -> list[str]:
+    """Names of the photos whose main thing was outlined by hand."""
+    return list(_outlines())
+
+
+def outline(name: str, size: tuple[int, int]) -> np.ndarray:
+    """Mask of `size` (H, W), float32: 1 inside the outline that was drawn by hand around the main thing of a sample photo.
+
+    Raises ImageError for a photo without one.
+    """
+    if name not in _outlines():
+        raise ImageError(f"'{name}' has no outline drawn by hand: {nearest(name, _outlines())}")
+    mask = Image.new("L", size[::-1])
+    for polygon in _outlines()[name]:
+        ImageDraw.Draw(mask).polygon([(x * size[1], y * size[0]) for x, y in polygon], fill=1)
+    return np.array(mask, np.float32)

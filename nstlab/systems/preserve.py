@@ -11,7 +11,7 @@ Cost:   that of gatys and about a fifth more.
 """
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -19,7 +19,7 @@ from nstlab import images
 from nstlab.filters import shrink
 from nstlab.guidance.faces import faces, head_map
 from nstlab.guidance.guide import Guide, load_map
-from nstlab.guidance.saliency import saliency
+from nstlab.guidance.importance import importance
 from nstlab.losses import SmoothnessLoss
 from nstlab.losses.edge import OutlineLoss
 from nstlab.losses.saliency import SaliencyContentLoss
@@ -33,7 +33,7 @@ from nstlab.systems.run import Run
 
 DEFAULTS = {**gatys.DEFAULTS, "inside": 40.0, "structure": 16.0, "semantic": 2.0, "edges": 120.0}
 INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # deeper statistics would ask for whole stars inside a face
-BODY = 0.4  # what a place counts that belongs to the object, beside a face's 1
+PAINTED = 0.4  # importance from which a place is painted as much as any: of bodies and of things
 BLOCK = 1.4  # of a stroke's width: what is finer is free
 FACE = 24  # blocks along the height of a face
 
@@ -42,7 +42,7 @@ FACE = 24  # blocks along the height of a face
 class PreserveOptions(PixelOptions):
     """PixelOptions, and what is protected.
 
-    `guide` is a map of what matters: a Guide, a file or array, or None for `graded` inside the default saliency. `k` is how
+    `guide` is a map of what matters: a Guide, a file or array, or None for `nstlab.guidance.importance`. `k` is how
     many times more the content counts there.
     """
 
@@ -59,7 +59,7 @@ def plan(content, styles, options: PreserveOptions) -> Run:
     weight_factors(options.weights, DEFAULTS)  # before anything is loaded
     made = scene("preserve", content, styles, options)
     seen = look(content)
-    found = graded(seen) if options.guide is None else load_map(options.guide, tuple(seen.shape[-2:]), "the guide")
+    found = importance(seen) if options.guide is None else load_map(options.guide, tuple(seen.shape[-2:]), "the guide")
     made.notes += [f"guide: {found.method}", *([found.note] if found.note else [])]
     losses = {
         "content": SaliencyContentLoss(made.content, found.map, options.k, layers=made.settings["content_layers"]),
@@ -71,7 +71,7 @@ def plan(content, styles, options: PreserveOptions) -> Run:
         block = BLOCK * made.mix.stroke_width()
         finer = finer_places(seen, found, block)
         losses |= {
-            "inside": made.mix.loss_inside((found.map / BODY).clamp(0, 1), INSIDE_LAYERS),
+            "inside": made.mix.loss_inside((found.map / PAINTED).clamp(0, 1), INSIDE_LAYERS),
             "structure": StructureLoss(made.content, found.map, block, finer),
             "semantic": InsideContentLoss(made.content, found.map),
             "edges": OutlineLoss(made.content, block, finer),
@@ -82,25 +82,6 @@ def plan(content, styles, options: PreserveOptions) -> Run:
 def look(content) -> torch.Tensor:
     """The photo (1, 3, H, W) as guides are made from it: at its own size but at most 512 px, whatever size is painted."""
     return shrink(images.load(content), 512)
-
-
-def graded(photo: torch.Tensor, outline: Guide | None = None) -> Guide:
-    """What matters in a photo (1, 3, H, W): 1 on heads, from 0.4 to 1 on the rest of the object by what a classifier looks at.
-
-    `outline` says where the object is; the default saliency if None.
-    """
-    outline = saliency(photo) if outline is None else outline
-    size = tuple(photo.shape[-2:])
-    inside = images.resize(outline.map, size)
-    if outline.uniform:
-        return outline
-    heads = [head_map(box, size) for box in faces(photo)]
-    if heads:
-        looked = torch.stack(heads).amax(0)
-    else:
-        looked = saliency(photo, "activation").map * inside
-        looked = (looked / looked.max().clamp_min(1e-6)).square()
-    return replace(outline, map=(inside * (BODY + (1 - BODY) * looked)).clamp(0, 1), method=f"{outline.method}; graded")
 
 
 def finer_places(photo: torch.Tensor, guide: Guide, block: float) -> list[tuple[torch.Tensor, float]]:
