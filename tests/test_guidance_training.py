@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from nstlab.data import Coco
-from nstlab.errors import ImageError
 from nstlab.networks.saliency_head import CHANNELS, NAMES, STUFF, SaliencyHead, object_logit
 from nstlab.training import outlines
 from nstlab.training.outlines import Thumbnails, Views, name_number, truth
@@ -59,9 +58,10 @@ def test_damaged_annotations(tmp_path):
     assert known.names[30, 30] == 2 and known.names.unique().tolist() == [0, 2]
 
 
-def test_a_damaged_outline_is_named(tmp_path):
-    with pytest.raises(ImageError, match=r"1\.png cannot be read"):
-        truth(coco(tmp_path, [(1, 1, {"counts": [1], "size": "?"}, 0)]), 0)
+def test_an_outline_that_only_decoding_refuses_is_left_out_and_named(tmp_path):
+    pictures = coco(tmp_path, [(1, 1, {"counts": [1], "size": "?"}, 0)])
+    with pytest.warns(UserWarning, match=r"outline 1 in 1\.png cannot be read"):
+        assert truth(pictures, 0).names.sum() == 0
 
 
 def test_marks_become_places_and_salient_leaves_furniture_out(tmp_path, monkeypatch):

@@ -4,8 +4,8 @@ import torch
 import nstlab
 from nstlab import color, images, metrics
 from nstlab.errors import SettingError
-from nstlab.guidance import Guide, saliency
 from nstlab.guidance.faces import faces
+from nstlab.guidance.importance import importance
 from nstlab.systems import plan, preserve, stylize
 
 QUICK = {"size": 64, "steps": 4}
@@ -105,21 +105,15 @@ def test_preserve_keeps_what_the_guide_marks(fast_encoder):
     assert metrics.painted_inside(metrics.stroke_share(kept.image, photo, plain.image), guide)[0] > 0.4
 
 
-def test_the_guide_is_graded_and_small_faces_are_held_finer():
+def test_small_faces_are_held_finer():
     photo = images.load("astronaut", 256)
-    guide = preserve.graded(photo)
-    outline = saliency(photo).map
-    (box,) = faces(photo)
+    guide = importance(photo)
+    box = faces(photo)[0]
     middle = (..., round(box.top + box.height / 2), round(box.left + box.width / 2))
-    assert guide.map[middle] > 0.95 * outline[middle] and "graded" in guide.method
-    assert guide.map[..., 200, 100] == pytest.approx(preserve.BODY * outline[..., 200, 100].item(), abs=1e-3)  # her suit
-    assert bool((guide.map <= outline + 1e-6).all())
     assert preserve.finer_places(photo, guide, 1 / 1000) == []
-    ((place, block),) = preserve.finer_places(photo, guide, 1 / 20)
-    assert block == pytest.approx(box.height / preserve.FACE / 256) and place[middle] > 0.9 and place[..., 200, 100] == 0
-    cat = preserve.graded(images.load("cat", 256))  # no face of a person: what a classifier looks at counts most
-    assert 0.9 < cat.map.max() <= 1
-    assert preserve.graded(photo, Guide(torch.ones(1, 1, 8, 8), "all")).uniform
+    places = preserve.finer_places(photo, guide, 1 / 20)
+    assert (len(places), places[0][1]) == (len(faces(photo)), pytest.approx(box.height / preserve.FACE / 256))
+    assert places[0][0][middle] > 0.9 and places[0][0][..., 200, 100] == 0  # her face, not her suit
 
 
 def test_preserve_runs_again_from_its_settings(tmp_path, fast_encoder):
@@ -131,7 +125,7 @@ def test_preserve_runs_again_from_its_settings(tmp_path, fast_encoder):
     remade = stylize(again.pop("content"), again.pop("styles"), **again)
     assert torch.equal(remade.image, result.image) and remade.settings == result.settings
     default = plan("coffee", "great-wave", **QUICK, system="preserve", encoder=fast_encoder)
-    assert default.settings["guide"] is None and "GrabCut" in " ".join(default.notes)
+    assert default.settings["guide"] is None and "importance: faces" in " ".join(default.notes)
 
 
 def test_a_run_that_was_stopped_says_so(fast_encoder):

@@ -49,7 +49,7 @@ class Truth:
 
 
 def truth(coco: Coco, index: int) -> Truth:
-    """What a picture of COCO holds. Larger things lie behind smaller ones. Raises ImageError for a damaged outline."""
+    """What a picture of COCO holds. Larger things lie behind smaller ones."""
     number, found = coco.ids[index], coco.things(index)
     info = coco.coco.imgs[number]
     height, width = found[0][1].shape if found else (info["height"], info["width"])
