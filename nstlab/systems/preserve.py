@@ -31,11 +31,11 @@ from nstlab.systems.pixel import PixelOptions, scene, weight_factors
 from nstlab.systems.registry import System
 from nstlab.systems.run import Run
 
-DEFAULTS = {**gatys.DEFAULTS, "inside": 40.0, "structure": 16.0, "semantic": 2.0, "edges": 120.0}
+DEFAULTS = {**gatys.DEFAULTS, "inside": 40.0, "structure": 16.0, "semantic": 2.5, "edges": 120.0}
 INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # deeper statistics would ask for whole stars inside a face
 PAINTED = 0.4  # importance from which a place is painted as much as any: of bodies and of things
 BLOCK = 1.4  # of a stroke's width: what is finer is free
-FACE = 24  # blocks along the height of a face
+FACE = 18  # blocks along the height of a face
 
 
 @dataclass(frozen=True)
