@@ -102,7 +102,7 @@ def test_preserve_keeps_what_the_guide_marks(fast_encoder):
     assert kept.settings["guide"] == "image" and kept.notes == ["guide: a map of yours"]
     assert metrics.structure(kept.image, photo, guide) > 0.05 + metrics.structure(plain.image, photo, guide)
     assert metrics.color_distance(kept.image, photo) > 0.3  # and yet it is painted
-    assert metrics.painted_inside(metrics.stroke_share(kept.image, photo, plain.image), guide)[0] > 0.4
+    assert metrics.painted_inside(metrics.stroke_share(kept.image, photo, plain.image), guide)[0] > 0.25  # not bare
 
 
 def test_small_faces_are_held_finer():
