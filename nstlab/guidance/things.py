@@ -9,7 +9,7 @@ from nstlab import images
 from nstlab.encoders.efficientnet import load_lite0
 from nstlab.networks.saliency_head import NAMES, SaliencyHead, load_saliency_head, object_logit
 
-SIZES = ((288, False), (480, True))  # long side in pixels at which the head looks, and whether at the mirrored picture
+SIZES = ((384, False), (576, True))  # long side in pixels at which the head looks, and whether at the mirrored picture
 FURNITURE = slice(NAMES.index("furniture"), NAMES.index("furniture") + 1)
 CARRIER = 0.35  # weight of furniture beside other things, by cross-validation: contrast decides what of it belongs to them
 CARRIED = 0.5  # other things are there if the head's surest places of them are surer than this
