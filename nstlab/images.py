@@ -153,7 +153,7 @@ def save(image: torch.Tensor, path, metadata: dict | None = None) -> Path:
     text = json.dumps(metadata or {}, sort_keys=True)
     options: dict = {"format": FORMATS[path.suffix.lower()]}
     if options["format"] == "PNG":
-        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options |= {"pnginfo": PngImagePlugin.PngInfo(), "optimize": True}
         options["pnginfo"].add_text("nstlab", text)
     elif options["format"] == "JPEG" and len(text) > 65_000:  # a segment holds 65,533 bytes
         warnings.warn(f"{path} is written without its settings: they are too long for JPEG, a PNG holds them", stacklevel=2)
