@@ -7,7 +7,7 @@ Idea:   a painter keeps what is coarser than the brush and paints what is finer.
         features of what matters are kept, and only above the width of the painting's strokes; below it, and all over what
         is kept, the painting's statistics are asked for. Faces count most, and small ones are held finer.
 What we changed: everything is a reading of ours; what each term is worth is measured, see benchmarks/preservation.py.
-Cost:   that of gatys and about a fifth more.
+Cost:   that of gatys and about a quarter more.
 """
 
 import warnings
@@ -99,7 +99,7 @@ SYSTEM = System(
     name="preserve",
     paper="after the proposal of the survey Enhancing Neural Style Transfer for Multi-Style and Semantic Preservation",
     idea="inside what matters keep the structure, and ask for the painting's statistics there too",
-    cost="that of gatys and about a fifth more",
+    cost="that of gatys and about a quarter more",
     label="keep what matters, and paint it too",
     options=PreserveOptions,
     plan=plan,
