@@ -37,6 +37,12 @@ class FeatureTransform:
     def __init__(self, alpha: float | torch.Tensor = 1.0):
         self.alpha = check_alpha(alpha)
 
+    @property
+    def reads(self) -> tuple:
+        """What `describe` depends on beside the style: the kind of transform and its numbers but alpha."""
+        numbers = {name: value for name, value in vars(self).items() if isinstance(value, (int, float)) and name != "alpha"}
+        return type(self).__name__, *sorted(numbers.items())
+
     def describe(self, style: torch.Tensor, mask: torch.Tensor | None = None) -> Any:
         """What is needed of a style's features (N, C, h, w), inside a mask (1 or N, 1, h, w) where there is one."""
         raise NotImplementedError
