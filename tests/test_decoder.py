@@ -14,6 +14,7 @@ from nstlab.encoders import VGG
 from nstlab.encoders.base import pool
 from nstlab.encoders.vgg import BLOCKS
 from nstlab.errors import ImageError, SettingError, WeightsError
+from nstlab.feature_transforms import AdaIN
 from nstlab.losses.moments import moment_loss
 from nstlab.networks import Decoder, load_decoder
 from nstlab.networks.decoder import Convolution
@@ -21,7 +22,7 @@ from nstlab.networks.unpooling import pooled_sizes, spread, unpool_indices, unpo
 from nstlab.systems import train
 from nstlab.systems.checkpoint import slim
 from nstlab.training import any_style, checkpoints
-from nstlab.training.any_style import AnyStyle, adain
+from nstlab.training.any_style import AnyStyle
 from nstlab.training.decoder import Reconstruction, decoded, fidelity, relative_error
 from nstlab.training.loop import Training
 from nstlab.training.pairs import hue_turn, recoloured, style_pictures
@@ -152,7 +153,7 @@ def test_losses_by_hand():
     (gradient,) = torch.autograd.grad(error, ours)
     assert gradient.flatten().tolist() == pytest.approx([2 * 2 / 5, -2 / 5])
     assert moment_loss(ours, theirs).item() == pytest.approx((2 - 1.5) ** 2 + (1 - 0.5) ** 2, rel=1e-3)
-    painted = adain(torch.rand(1, 4, 9, 9), style := torch.rand(1, 4, 5, 7) * 3)
+    painted = AdaIN()(torch.rand(1, 4, 9, 9), style := torch.rand(1, 4, 5, 7) * 3)
     assert moment_loss(painted, style) < 1e-8
 
 
@@ -244,7 +245,7 @@ def test_any_style_begins_with_a_decoder_and_learns(photos, tmp_path):
     encoder = small_vgg()
     made = train.training("decoder", photos, encoder=encoder, folder=tmp_path / "run", **QUICK)
     list(made)
-    task = AnyStyle(encoder=encoder, weights={"gram": 1.0})
+    task = AnyStyle("adain", encoder=encoder, weights={"gram": 1.0})
     before = train._init_from(task, made.checkpoint)
     assert before == 8 and all(map(torch.equal, task.decoder.parameters(), made.task.ema.module.parameters()))
     pictures = train.open_pictures(photos, "photo")
@@ -253,7 +254,7 @@ def test_any_style_begins_with_a_decoder_and_learns(photos, tmp_path):
     assert set(rows[0]) == {"content", "style", "gram", "identity"}
     assert sum(row["style"] for row in rows[-5:]) < sum(row["style"] for row in rows[:5])
     with pytest.raises(SettingError, match="has upsampling nearest, not wavelet"):
-        train._init_from(AnyStyle(encoder=small_vgg("wavelet"), network={"upsampling": "wavelet"}), made.checkpoint)
+        train._init_from(AnyStyle("adain", encoder=small_vgg("wavelet"), network={"upsampling": "wavelet"}), made.checkpoint)
     assert any_style.STYLE_LAYERS[-1] == task.decoder.layers[0]
 
 
