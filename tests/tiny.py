@@ -74,7 +74,7 @@ def random_decoder(encoder, upsampling="nearest", join="sum", ranks=None):
     """A Decoder for an encoder with weights that say nothing, but are the same each time."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        made = Decoder(encoder.channels, upsampling=upsampling, join=join, ranks=ranks, encoder=encoder.fingerprint)
+        made = Decoder(encoder.channels, upsampling=upsampling, join=join, ranks=ranks, fingerprint=encoder.fingerprint)
     with torch.no_grad():
         (made.last.wide or made.last.near).weight.mul_(0.1)  # its pictures stay near grey
     return made.eval().requires_grad_(False)
