@@ -7,6 +7,7 @@ import torch
 
 from nstlab.data import Coco, Files, Folder, Samples, open_pictures
 from nstlab.errors import SettingError, check_seed, choose
+from nstlab.guidance.importance import importance
 from nstlab.guidance.saliency import saliency
 from nstlab.options import plain
 from nstlab.systems import registry
@@ -14,19 +15,28 @@ from nstlab.training import checkpoints
 from nstlab.training.distributed import own_device
 from nstlab.training.loop import Training
 
-GUIDES = ("saliency", "none")
+
+def _importance(image: torch.Tensor) -> torch.Tensor:
+    return importance(image).map
+
+
+def _saliency(image: torch.Tensor) -> torch.Tensor:
+    return saliency(image).map
+
+
+GUIDES = {"importance": _importance, "saliency": _saliency, "none": None}
 
 
 def training(
-    system: str, content="samples", style="samples", *, real=None, annotations=None, guides="saliency", seed: int = 0,
+    system: str, content="samples", style="samples", *, real=None, annotations=None, guides="importance", seed: int = 0,
     folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None, style_scale: float = 1.0,
-    k: float = 8.0, lr: float = 1e-3, network: dict | None = None, task: dict | None = None, init_from=None, **options,
+    k: float = 20.0, lr: float = 1e-3, network: dict | None = None, task: dict | None = None, init_from=None, **options,
 ) -> Training:  # fmt: skip
     """A training of `system` (one of `registry.trainable()`) made ready: iterate it.
 
     `content` are the photos and `style` the paintings to learn: folders, files, sample names, or "samples". `real` are the
-    paintings that critics take for real (those of `style` if None). `guides` say what is kept: "saliency", "none", or a
-    function from image to map; with `annotations`, an instances file of MS-COCO, the photos' own outlines go before it.
+    paintings that critics take for real (those of `style` if None). `guides` say what is kept: "importance", "saliency", "none"
+    or a function from image to map; with `annotations`, an instances file of MS-COCO, the photos' own outlines go before it.
     `encoder` is a name, or an encoder. `weights`, `style_scale` and `k` are those of PerceptualObjective, `lr` the learning
     rate, `network` the options of the network, `task` further ones of the system's task, such as {"warmup_steps": 20}.
     `init_from` is a checkpoint of the same system and styles: its averaged weights are the first ones, and may lie in fewer
@@ -44,7 +54,7 @@ def training(
             style_scale=style_scale, k=k, network=network, **(task or {}),
         )  # fmt: skip
     before = {} if init_from is None else {"init_from": str(init_from), "before": _init_from(learned, init_from)}
-    find = guides if callable(guides) else {"saliency": _saliency, "none": None}[choose("guides", guides, GUIDES)]
+    find = guides if callable(guides) else GUIDES[choose("guides", guides, GUIDES)]
     source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": plain(encoder)}
     source = {key: value and str(value) for key, value in source.items()} | before
     source["guides"] = guides.__qualname__ if callable(guides) else guides
@@ -72,10 +82,6 @@ def _init_from(learned, checkpoint) -> int:
     checkpoints.fill(learned.generator, state, checkpoint)
     learned.ema.module.load_state_dict(learned.generator.state_dict())
     return info.get("step", 0) + info.get("settings", {}).get("before", 0)
-
-
-def _saliency(image: torch.Tensor) -> torch.Tensor:
-    return saliency(image).map
 
 
 def _paintings(system: str, style, most: int | None):
