@@ -103,18 +103,18 @@ class FeatureTransform:
         return f"{type(self).__name__}(alpha {alpha})"
 
 
-def check_alpha(alpha) -> float | torch.Tensor:
-    """A strength: a number in [0, 1], or a map (1 or N, 1, H, W) of them. Raises SettingError."""
+def check_alpha(alpha, name: str = "alpha") -> float | torch.Tensor:
+    """A strength: a number in [0, 1], or a map (1 or N, 1, H, W) of them. Raises SettingError, which calls it `name`."""
     if torch.is_tensor(alpha) and alpha.ndim == 4 and alpha.shape[1] == 1:
         if not bool(((alpha >= 0) & (alpha <= 1)).all()):
-            raise SettingError(f"alpha: a map of {alpha.min():.3g} to {alpha.max():.3g}; its values lie in [0, 1]")
+            raise SettingError(f"{name}: a map of {alpha.min():.3g} to {alpha.max():.3g}; its values lie in [0, 1]")
         return alpha.float()
     try:
         number = float(alpha)
     except (TypeError, ValueError, RuntimeError):
-        raise SettingError("alpha: give a number in [0, 1] or a map (1, 1, H, W) of them") from None
+        raise SettingError(f"{name}: give a number in [0, 1] or a map (1, 1, H, W) of them") from None
     if not 0 <= number <= 1:
-        raise SettingError(f"alpha {number:g}: give a number from 0 (the content as it is) to 1")
+        raise SettingError(f"{name} {number:g}: give a number from 0 to 1")
     return number
 
 

@@ -177,20 +177,20 @@ def transfer(
 
     `upsampling` and `kind` say which decoder it paints with (see networks.load_decoder).
     """
-    alpha, keep = check_alpha(options.alpha), check_alpha(options.keep)
+    alpha, keep = check_alpha(options.alpha), check_alpha(options.keep, "keep")
     colors = choose("colors", options.colors, COLORS)
-    photo = images.load(content, check_count("size", options.size))
+    photo, paintings = images.load(content, check_count("size", options.size)), [images.load(style) for style in styles]
     shape = tuple(photo.shape[-2:])
     long = max(1, round(max(shape) * float(options.style_scale)))
-    paintings = [images.resize(images.load(style), long) for style in styles]
+    sizes = [shape, *(images.fit(tuple(each.shape[-2:]), long) for each in paintings)]
+    device = best_device(options.device)
+    bits = 1 if precision_dtype(options.precision, device) == torch.float32 else 0.5
+    check_memory(max(sizes, key=lambda size: size[0] * size[1]), device, BASE, bits * BYTES_A_PIXEL)
+    paintings = [images.resize(each, size) for each, size in zip(paintings, sizes[1:], strict=True)]
     if colors.startswith("match"):
         paintings = [color.match_colors(each, photo, colors.partition("-")[2] or "monge") for each in paintings]
     blend = None if options.blend is None else [float(share) for share in options.blend]
     mix = style_mix(paintings, layers, options.style_scale, blend, "losses", options.masks, options.feather, shape)
-    device = best_device(options.device)
-    bits = 1 if precision_dtype(options.precision, device) == torch.float32 else 0.5
-    largest = max((tuple(each.shape[-2:]) for each in (photo, *paintings)), key=lambda size: size[0] * size[1])
-    check_memory(largest, device, BASE, bits * BYTES_A_PIXEL)
     encoder, decoder = _networks(options, upsampling, kind)
     made = {"system": system, "content": plain(content), "styles": [plain(style) for style in styles], **settings(options)}
     made["checkpoint_hash"] = _checked(decoder, options.checkpoint_hash)
