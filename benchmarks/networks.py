@@ -170,6 +170,9 @@ def main() -> None:
         photos, size, timed, turns, steps, learning, seeds = photos[:1], 96, 96, 1, 3, 3, 1
         networks = [Network(each.name, each.system, each.checkpoint, each.paintings[:1]) for each in networks]
         first = next(each for each in networks if each.name == first.name)
+    else:
+        pairs = len(photos) * len(dict.fromkeys(name for each in networks for name in each.paintings))
+        print(f"this takes about {15 + pairs} minutes, less where plain style transfer is kept", file=sys.stderr)
     torch.set_num_threads(1)
     cpu = {each.name: seconds(each, timed, turns) for each in networks}
     scenes, made = [Scene(source, size) for source in photos], {}
