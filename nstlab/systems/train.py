@@ -30,7 +30,7 @@ GUIDES = {"importance": _importance, "saliency": _saliency, "none": None}
 def training(
     system: str, content="samples", style="samples", *, real=None, annotations=None, guides="importance", seed: int = 0,
     folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None, style_scale: float = 1.0,
-    k: float = 20.0, lr: float = 1e-3, network: dict | None = None, task: dict | None = None, init_from=None, **options,
+    k: float = 0.0, lr: float = 1e-3, network: dict | None = None, task: dict | None = None, init_from=None, **options,
 ) -> Training:  # fmt: skip
     """A training of `system` (one of `registry.trainable()`) made ready: iterate it.
 
