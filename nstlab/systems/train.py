@@ -39,7 +39,7 @@ def trainable() -> list[str]:
 def training(
     system: str, content="samples", style="samples", *, real=None, annotations=None, guides="importance", left_out=None,
     seed: int = 0, folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None,
-    style_scale: float = 1.0, k: float = 20.0, lr: float | None = None, network: dict | None = None, task: dict | None = None,
+    style_scale: float = 1.0, k: float = 0.0, lr: float | None = None, network: dict | None = None, task: dict | None = None,
     init_from=None, **options,
 ) -> Training:  # fmt: skip
     """A training of `system` (one of `trainable()`) made ready: iterate it.
