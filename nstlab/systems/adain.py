@@ -35,6 +35,7 @@ def plan(content, styles, options: AdainOptions) -> Pass:
     adain = AdaIN(made.alpha)
 
     def paint(image):
+        made.describe({LAYER: adain})
         features = made.encode(image, (LAYER,))
         features[LAYER] = made.change(adain, features[LAYER], LAYER)
         return made.decode(features, LAYER)

@@ -42,6 +42,7 @@ def plan(content, styles, options: PhotoWctOptions) -> Pass:
     whitening = Whitening(made.alpha, identity=1)
 
     def paint(photo):
+        made.describe(dict.fromkeys(LEVELS, whitening))
         image = photo
         for level in LEVELS:
             features = made.encode(image, (level,))

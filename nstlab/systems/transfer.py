@@ -92,6 +92,14 @@ class Transfer:
         size = tuple(self.content.shape[-2:])
         return self.decoder(features[layer], layer, size, kept=features, edit=edit)["image"]
 
+    def describe(self, transforms: dict[str, FeatureTransform]) -> None:
+        """Read the styles as the transform of each layer does, before the content is there: memory holds one at a time."""
+        for number, style in enumerate(self.mix.paintings):
+            for layer, transform in transforms.items() if self.mix.masks or self.mix.blend[number] else ():
+                self._target(transform, number, style, layer)
+        if not self.regions:
+            self._seen.clear()
+
     def change(self, transform: FeatureTransform, features: torch.Tensor, layer: str) -> torch.Tensor:
         """The content's features at `layer`, changed after all the styles in their shares, places and regions."""
         return transform.mix(features, self.parts(transform, layer, tuple(features.shape[-2:])))

@@ -40,6 +40,7 @@ def plan(content, styles, options: WctOptions) -> Pass:
     changes = [first(made.alpha), *(Whitening(made.alpha) for _ in levels[1:])]
 
     def paint(image):
+        made.describe(dict(zip(levels, changes, strict=True)))
         for level, change in zip(levels, changes, strict=True):
             features = made.encode(image, (level,))
             features[level] = made.change(change, features[level], level)
