@@ -150,7 +150,7 @@ def test_regions_take_their_statistics_from_each_other(name):
 
 def prepared(content, styles, **options):
     options = PhotoOptions(size=64, **options, **networks("wct2"))
-    made = transfer.transfer("wct2", content, styles, options, ("relu1_1", "relu4_1"), "wavelet")
+    made = transfer.transfer("wct2", content, styles, options, ("relu1_1", "relu4_1"), 1000, "wavelet")
     find_regions(made, content, styles, options)
     return made
 

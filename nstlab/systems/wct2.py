@@ -25,6 +25,7 @@ from nstlab.systems.transfer import DECODED, transfer
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 DEEPEST = LAYERS[-1]
 PLACES = ("encoder", "skip", "decoder")
+A_PIXEL = 4200  # bytes of memory, measured with vgg19
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Wct2Options(PhotoOptions):
 def plan(content, styles, options: Wct2Options) -> Pass:
     """Make a pass ready. Raises NstlabError."""
     places = [choose("place", place, PLACES) for place in options.places]
-    made = transfer("wct2", content, styles, options, LAYERS, upsampling="wavelet")
+    made = transfer("wct2", content, styles, options, LAYERS, A_PIXEL, upsampling="wavelet")
     find_regions(made, content, styles, options)
     whitening = Whitening(made.alpha, identity=1)
     change = lambda layer: lambda features: within(made.change(whitening, features, layer), features)
