@@ -79,6 +79,7 @@ def training(
     guides = guides if learns else "none"
     find = guides if callable(guides) else GUIDES[choose("guides", guides, GUIDES)]
     source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": plain(encoder)}
+    source |= {"left_out": left_out} if left_out else {}
     source = {key: value and str(value) for key, value in source.items()} | before
     source["guides"] = guides.__qualname__ if callable(guides) else guides
     made = Training(learned, photos, second, seed=seed, guides=find, folder=folder, device=device, source=source, **options)
