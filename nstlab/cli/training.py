@@ -13,9 +13,9 @@ from nstlab.errors import DivergedError, SettingError, choose
 
 
 def train(
-    system: Annotated[str, typer.Argument(help="A system with learned styles: see `nstlab systems`.")],
+    system: Annotated[str, typer.Argument(help="A system with a network: see `nstlab systems`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for last.safetensors and log.csv.")],
-    content: Annotated[str, typer.Option(help="The photos: a folder, or samples.")] = "samples",
+    content: Annotated[list[str], typer.Option(help="The photos: a folder, or samples. Repeatable.")] = ("samples",),
     style: Annotated[list[str], typer.Option(help="The paintings to learn: a folder, files, names, or samples.")] = (
         "samples",
     ),
@@ -24,6 +24,9 @@ def train(
     ] = None,
     annotations: Annotated[str | None, typer.Option(help="MS-COCO instances file: its outlines are the guides.")] = None,
     guides: Annotated[str, typer.Option(help="What is kept: saliency (found once a photo), or none.")] = "saliency",
+    hold_out: Annotated[
+        bool, typer.Option("--hold-out", help="Learn from no sample picture under another name, and keep every tenth apart.")
+    ] = False,
     steps: Annotated[int, typer.Option(help="Steps in all.")] = 1000,
     size: Annotated[int, typer.Option(help="Side of the training crops in pixels.")] = 256,
     batch: Annotated[int, typer.Option(help="Pictures a step, over all processes.")] = 4,
@@ -53,12 +56,12 @@ def train(
     game = parse_critic(critic) | ({} if warmup_steps is None else {"warmup_steps": warmup_steps})
     if game and not registry.load(choose("trainable system", system, registry.trainable())).critic:
         raise SettingError(f"{system} has no critic: leave out --warmup-steps and --critic")
-    styles = list(style) if len(style) > 1 else style[0]
+    styles, photos = (list(named) if len(named) > 1 else named[0] for named in (style, content))
     made = training(
-        system, content, styles, real=real, annotations=annotations, guides=guides, seed=seed, folder=out, device=device,
+        system, photos, styles, real=real, annotations=annotations, guides=guides, seed=seed, folder=out, device=device,
         encoder=encoder, weights=weights_of(weight), lr=lr, style_scale=style_scale, steps=steps, size=size, batch=batch,
         accumulate=accumulate, workers=workers, progressive=progressive, save_every=save_every, resume=resume,
-        precision=precision, tensorboard=tensorboard, init_from=init_from, task=game,
+        precision=precision, tensorboard=tensorboard, init_from=init_from, task=game, hold_out=hold_out,
         network=None if blocks is None else {"blocks": blocks},
     )  # fmt: skip
     talks = made.rank == 0

@@ -4,12 +4,14 @@ from nstlab.networks.discriminator import MultiscaleDiscriminator, PatchDiscrimi
 from nstlab.networks.ema import Ema
 from nstlab.networks.generator import StyleNet, new_style, style_parameters
 from nstlab.networks.multiscale import MultiscaleNet
+from nstlab.networks.preset_net import PresetNet
 
 __all__ = [
     "Ema",
     "MultiscaleDiscriminator",
     "MultiscaleNet",
     "PatchDiscriminator",
+    "PresetNet",
     "StyleNet",
     "new_style",
     "style_parameters",

@@ -77,11 +77,15 @@ class Scene:
     finish_image: Callable[[torch.Tensor], torch.Tensor]
     notes: list[str] = field(default_factory=list)
 
-    def run(self, losses: dict, defaults: dict[str, float], weights: dict[str, float] | None) -> Run:
-        """The run of these losses, each at its default weight times the user's factor."""
+    def run(self, losses: dict, defaults: dict[str, float], weights: dict[str, float] | None, late=()) -> Run:
+        """The run of these losses, each at its default weight times the user's factor; those named `late` count only then."""
         factors = weight_factors(weights, defaults)
-        objective = Objective(self.encoder, losses, {name: defaults[name] * factors.get(name, 1.0) for name in losses})
-        return Run(objective, self.start, self.stages, self.optimizer, self.settings, self.finish_image, self.notes)
+        found = {name: defaults[name] * factors.get(name, 1.0) for name in losses}
+        second = {name: found[name] for name in late}
+        objective = Objective(self.encoder, losses, found)
+        return Run(
+            objective, self.start, self.stages, self.optimizer, self.settings, self.finish_image, self.notes, late=second
+        )
 
 
 def weight_factors(weights: dict[str, float] | None, defaults: dict[str, float]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from nstlab.data import Coco, Files, Folder, Samples, open_pictures
+from nstlab.data import Coco, Files, Folder, Samples, apart, open_pictures
 from nstlab.errors import SettingError, check_seed, choose
 from nstlab.guidance.saliency import saliency
 from nstlab.options import plain
@@ -20,7 +20,8 @@ GUIDES = ("saliency", "none")
 def training(
     system: str, content="samples", style="samples", *, real=None, annotations=None, guides="saliency", seed: int = 0,
     folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None, style_scale: float = 1.0,
-    k: float = 8.0, lr: float = 1e-3, network: dict | None = None, task: dict | None = None, init_from=None, **options,
+    k: float = 8.0, lr: float = 1e-3, network: dict | None = None, task: dict | None = None, init_from=None,
+    hold_out: bool = False, **options,
 ) -> Training:  # fmt: skip
     """A training of `system` (one of `registry.trainable()`) made ready: iterate it.
 
@@ -29,27 +30,36 @@ def training(
     function from image to map; with `annotations`, an instances file of MS-COCO, the photos' own outlines go before it.
     `encoder` is a name, or an encoder. `weights`, `style_scale` and `k` are those of PerceptualObjective, `lr` the learning
     rate, `network` the options of the network, `task` further ones of the system's task, such as {"warmup_steps": 20}.
+    With `hold_out` it sees no photo that is one of the samples under another name, and every tenth is kept apart
+    (`data.apart`); a system that learns from photos only takes neither paintings nor guides.
     `init_from` is a checkpoint of the same system and styles: its averaged weights are the first ones, and may lie in fewer
     residual blocks. `options` are those of Training. Raises NstlabError.
     """
     method = registry.load(choose("trainable system", system, registry.trainable()))
     photos = Coco(content, annotations) if annotations else open_pictures(content, "photo")
-    paintings, note = _paintings(system, style, method.most_styles)
-    critics = (open_pictures(real, "painting") if real else paintings) if method.critic else None
-    pictures = [paintings.load(number) for number in range(len(paintings))]
+    notes, critics, given = [], None, {"weights": weights, "lr": lr, "network": network, **(task or {})}
+    source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": plain(encoder)}
+    if hold_out:
+        photos, held = apart(photos)
+        notes.append(f"{len(photos)} photos to learn from, {len(held)} held out")
+    if method.photos_only:
+        guides, seen = "none", ()
+        source = {"content": content}
+    else:
+        paintings, note = _paintings(system, style, method.most_styles)
+        notes += [note] if note else []
+        critics = (open_pictures(real, "painting") if real else paintings) if method.critic else None
+        seen = ((_style_names(paintings), [paintings.load(number) for number in range(len(paintings))]),)
+        given |= {"encoder": encoder, "device": own_device(device), "style_scale": style_scale, "k": k}
     with torch.random.fork_rng():
         torch.manual_seed(check_seed(seed))
-        learned = method.task(
-            (_style_names(paintings), pictures), encoder=encoder, device=own_device(device), weights=weights, lr=lr,
-            style_scale=style_scale, k=k, network=network, **(task or {}),
-        )  # fmt: skip
+        learned = method.task(*seen, **given)
     before = {} if init_from is None else {"init_from": str(init_from), "before": _init_from(learned, init_from)}
     find = guides if callable(guides) else {"saliency": _saliency, "none": None}[choose("guides", guides, GUIDES)]
-    source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": plain(encoder)}
     source = {key: value and str(value) for key, value in source.items()} | before
     source["guides"] = guides.__qualname__ if callable(guides) else guides
     made = Training(learned, photos, critics, seed=seed, guides=find, folder=folder, device=device, source=source, **options)
-    if note:
+    for note in notes:
         made.note(note)
     return made
 
@@ -61,7 +71,7 @@ def _init_from(learned, checkpoint) -> int:
     WeightsError, SettingError.
     """
     tensors, info = checkpoints.read(checkpoint)
-    for key, wanted in {"system": learned.system, "styles": learned.info["styles"]}.items():
+    for key, wanted in {"system": learned.system, "styles": learned.info.get("styles")}.items():
         found = info.get(key, info["network"].get(key))
         if found != wanted:
             raise SettingError(f"{checkpoint} has {key} {found}, not {wanted}: start from one that has the same")
