@@ -26,7 +26,7 @@ from nstlab.systems.preserve import look
 from nstlab.systems.registry import System
 from nstlab.systems.run import Run
 
-DEFAULTS = {**gatys.DEFAULTS, "matting": 3000.0}
+DEFAULTS = {**gatys.DEFAULTS, "matting": 10000.0}
 REGIONS = ("things", "semantic", "color", "none")
 FLAT = 1e-4  # variance of the photo's colours below which a window counts as flat, for the final smoothing
 
@@ -35,7 +35,7 @@ FLAT = 1e-4  # variance of the photo's colours below which a window counts as fl
 class LuanOptions(PixelOptions):
     """PixelOptions, and which regions go together.
 
-    `labels` and `style_labels` are those of the user's own (see guidance.segments.load_labels): the same number, the same thing.
+    `labels` and `style_labels` are of the user's own (see guidance.segments.load_labels): the same number, the same thing.
     """
 
     regions: str = option("things", "How regions are found: things (by name), semantic, color; none: all is one.")
