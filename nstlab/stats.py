@@ -2,6 +2,8 @@
 
 import torch
 
+BLOCK = 2**16  # places whose features are held in float64 at a time
+
 
 def gram(features: torch.Tensor) -> torch.Tensor:
     """Gram matrix F F^T / (C H W) of each item, (N, C, C), in float32 for bf16 features.
@@ -43,10 +45,23 @@ def single(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
 
 
-def mean_std(features: torch.Tensor, eps: float = 1e-5) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation of each channel over places, each (N, C); `eps` is added to the variance."""
+def mean_std(features: torch.Tensor, eps: float = 1e-5, mask: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of each channel over places, each (N, C); `eps` is added to the variance.
+
+    With a mask (1 or N, 1, h, w) each place counts by its value there; a mask that is 0 everywhere gives NaN.
+    """
     flat = single(features).flatten(2)
-    return flat.mean(2), (flat.var(2, unbiased=False) + eps).sqrt()
+    if mask is None:
+        return flat.mean(2), (flat.var(2, unbiased=False) + eps).sqrt()
+    weights = _weights(mask, flat)
+    mean = (flat * weights).sum(2)
+    return mean, (((flat - mean[..., None]).square() * weights).sum(2) + eps).sqrt()
+
+
+def _weights(mask: torch.Tensor, flat: torch.Tensor) -> torch.Tensor:
+    """A mask as weights (1 or N, 1, places) that add up to 1."""
+    weights = mask.to(flat.device, flat.dtype).flatten(2)
+    return weights / weights.sum(2, keepdim=True)
 
 
 def covariance(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,6 +73,25 @@ def covariance(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     mean = flat.mean(2, keepdim=True)
     centred = flat - mean
     return mean, centred @ centred.transpose(1, 2) / flat.shape[2]
+
+
+def moments(features: torch.Tensor, mask: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """`covariance` in float64, block by block of the places; with a mask (1 or N, 1, h, w) each place counts by its value.
+
+    A device without float64 hands the work to the CPU.
+    """
+    flat = features.flatten(2)
+    flat = flat.cpu() if flat.device.type == "mps" else flat
+    weights = flat.new_full((1, 1, flat.shape[2]), 1 / flat.shape[2], dtype=torch.float64)
+    if mask is not None:
+        weights = _weights(mask.double(), weights)
+    parts = list(zip(flat.split(BLOCK, 2), weights.split(BLOCK, 2), strict=True))
+    mean = sum((part.double() * share).sum(2, keepdim=True) for part, share in parts)
+    return mean, sum(_scatter(part.double() - mean, share) for part, share in parts)
+
+
+def _scatter(centred: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    return (centred * share) @ centred.mT
 
 
 def matrix_power(matrix: torch.Tensor, exponent: float, floor: float | None = None) -> torch.Tensor:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nstlab.errors import WeightsError
-from nstlab.networks import Ema
+from nstlab.networks import Ema, saved
 from nstlab.training import checkpoints
 
 INFO = {"system": "conditional", "network": {"builder": "StyleNet"}}
@@ -33,9 +33,9 @@ def test_the_one_before_is_kept(tmp_path):
 
 
 def test_without_links_it_is_copied(tmp_path, monkeypatch):
-    copied, copy = [], checkpoints.shutil.copyfile
-    monkeypatch.setattr(checkpoints.os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
-    monkeypatch.setattr(checkpoints.shutil, "copyfile", lambda *paths: copied.append(paths) or copy(*paths))
+    copied, copy = [], saved.shutil.copyfile
+    monkeypatch.setattr(saved.os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
+    monkeypatch.setattr(saved.shutil, "copyfile", lambda *paths: copied.append(paths) or copy(*paths))
     test_the_one_before_is_kept(tmp_path)
     assert len(copied) == 2
 

@@ -15,6 +15,7 @@ from tiny import NETWORKS, PHOTOS, Poisoned, tiny
 
 from nstlab import images
 from nstlab.errors import DivergedError, ImageError, SettingError, WeightsError
+from nstlab.networks import saved
 from nstlab.training import checkpoints
 from nstlab.training.distill import distillation
 from nstlab.training.log import Log
@@ -449,7 +450,7 @@ def test_the_first_process_says_for_all_whether_there_is_a_checkpoint(tmp_path, 
 def test_checkpoints_by_the_old_names_go_on(whole, tmp_path):
     folder = whole["multiscale_gan"][0]
     tensors, info = checkpoints.read(folder / "last.safetensors")
-    old = {new: name for name, new in checkpoints.RENAMED.items()}
+    old = {new: name for name, new in saved.RENAMED.items()}
     for key in ("settings", "kept"):
         info[key] = {old.get(name, name): value for name, value in info[key].items()}
     assert {"rate", "critic_rate", "warmup"} <= info["settings"].keys() and "average" in info["kept"]

@@ -1,9 +1,9 @@
 """Data to train on: folders, MS-COCO, WikiArt and the samples as sets of pictures, and seeded batches cut from them."""
 
-from nstlab.data.apart import apart
+from nstlab.data.alike import leave_out
 from nstlab.data.batches import Batch, Batches
 from nstlab.data.coco import Coco
-from nstlab.data.pictures import Files, Folder, Pictures, Repeated, Samples, open_pictures
+from nstlab.data.pictures import Files, Folder, Pictures, Repeated, Samples, every_tenth, open_pictures
 from nstlab.data.wikiart import WikiArt, Work, stream_wikiart
 
 __all__ = [
@@ -17,7 +17,8 @@ __all__ = [
     "Samples",
     "WikiArt",
     "Work",
-    "apart",
+    "every_tenth",
+    "leave_out",
     "open_pictures",
     "stream_wikiart",
 ]

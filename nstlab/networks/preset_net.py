@@ -107,9 +107,9 @@ class PresetNet(nn.Module):
         return (map_colors(normal, self.coefficients("style", codes.style), exact=False) + 1) / 2
 
     @torch.no_grad()
-    def preset(self, content: torch.Tensor, style: Codes) -> Preset:
-        """The map of a content (1, 3, H, W) to the look of these codes, to be used on it, its parts, or frames like it."""
-        return Preset(self.coefficients("normal", self.codes(content).normal), self.coefficients("style", style.style))
+    def preset(self, content: torch.Tensor, style: torch.Tensor) -> Preset:
+        """The map of a content (N, 3, H, W) to the look of a style's code (N, k, k), for it, its parts, or frames like it."""
+        return Preset(self.coefficients("normal", self.codes(content).normal), self.coefficients("style", style))
 
     def forward_all(self, looks: torch.Tensor) -> dict[str, torch.Tensor]:
         """What is trained on: `looks` (2N, 3, H, W) are N pictures in one look and the same N in another.

@@ -10,30 +10,36 @@ Cost:   minutes of training, once for all styles; then two looks at 64 px and 26
 
 from dataclasses import dataclass
 
-import torch
-
 from nstlab import color, images
-from nstlab.errors import SettingError, check_count, check_weight, choose
-from nstlab.losses.base import shares
-from nstlab.networks.preset_net import Codes, PresetNet
+from nstlab.errors import check_count, choose
+from nstlab.feature_transforms import ColorMap
+from nstlab.feature_transforms.base import Part, check_alpha
+from nstlab.networks import PresetNet
 from nstlab.options import option, plain, settings
 from nstlab.systems.checkpoint import describe
-from nstlab.systems.one_pass import Pass
+from nstlab.systems.one_pass import Pass, check_memory
 from nstlab.systems.registry import System
+from nstlab.systems.styles import style_mix
 from nstlab.systems.trained import checked_digest, open_network
+from nstlab.systems.transfer import strength
 from nstlab.training.color_preset import PresetTask
 
 NAME = "neural_preset"
+BASE, BYTES_A_PIXEL = 100e6, 120  # of memory for a pass
 
 
 @dataclass(frozen=True)
 class NeuralPresetOptions:
-    """What neural_preset can be told; `checkpoint` and `checkpoint_hash` are as in trained.TrainedOptions."""
+    """What neural_preset can be told, as the other systems of one pass (see transfer.TransferOptions and TrainedOptions)."""
 
     size: int = option(512, "Long side of the picture in pixels.")
-    alpha: float = option(1.0, "From 0, the photo as it is, to 1, all of the new look.")
-    blend: object = option(None, "Shares of several pictures' looks, such as 0.7,0.3.", kind="numbers")
+    alpha: float = option(1.0, "How much of the look: 0 is the photo, 1 is all.")
     colors: str = option("style", "style; only: the chroma alone changes, not how light it is; luminance, oklab: the reverse.")
+    guide: object = option("none", "What is changed less: none, importance, saliency, or a picture, white is kept.")
+    keep: float = option(0.7, "How much of the photo is kept where the guide is white: 0 is nothing, 1 all.")
+    blend: object = option(None, "Shares of several pictures' looks, such as 0.7,0.3.", kind="numbers")
+    masks: object = option(None, "A look's place: a picture, white is its. Repeatable, in order.", flag="mask", kind="texts")
+    feather: float = option(0.02, "Blur of the masks' borders, as a share of the long side.")
     checkpoint: object = option(None, "The checkpoint to use; else the one that ships.")
     checkpoint_hash: str | None = option(None, "Refuse a checkpoint whose SHA-256 begins otherwise.")
 
@@ -41,27 +47,26 @@ class NeuralPresetOptions:
 def plan(content, styles, options: NeuralPresetOptions) -> Pass:
     """Make a pass ready. `styles` are any pictures whose colours are wanted. Raises NstlabError."""
     choose("colors", options.colors, color.KEPT)
-    if check_weight("alpha", options.alpha) > 1:
-        raise SettingError(f"alpha {options.alpha:g}: give a number from 0 to 1")
+    alpha, keep = check_alpha(options.alpha), check_alpha(options.keep, "keep")
     photo, pictures = images.load(content, check_count("size", options.size)), [images.load(style) for style in styles]
-    parts = shares(range(len(pictures)), None if options.blend is None else [float(share) for share in options.blend])
+    shape, blend = tuple(photo.shape[-2:]), None if options.blend is None else [float(share) for share in options.blend]
+    check_memory(shape, photo.device, BASE, BYTES_A_PIXEL)
+    mix = style_mix(pictures, (), 1.0, blend, "losses", options.masks, options.feather, shape)
     network, _, path = open_network(NAME, options.checkpoint)
     made = {"system": NAME, "content": plain(content), "styles": [plain(style) for style in styles], **settings(options)}
     made["checkpoint_hash"] = checked_digest(path, options.checkpoint_hash)
-    preset = network.preset(photo, blended(network, pictures, parts.values()))
-    alpha = float(options.alpha)
-    return Pass(lambda image: (1 - alpha) * image + alpha * preset(image), photo, made, options.colors)
+    alpha, notes = strength(options.guide, content, photo, alpha, keep)
+    transform = ColorMap(network, alpha)
+    if mix.masks:  # a photo has one look, so what is taken away is the same everywhere
+        places = zip(pictures, mix.masks, strict=True)
+        parts = [Part(transform.look(picture), mask=mask, inside=False) for picture, mask in places]
+    else:
+        parts = [Part(transform.look(picture), share) for picture, share in zip(pictures, mix.blend, strict=True)]
+    return Pass(lambda image: transform.mix(image, parts), photo, made, options.colors, notes)
 
 
-@torch.no_grad()
-def blended(network: PresetNet, pictures: list[torch.Tensor], parts) -> Codes:
-    """The mean of the codes of pictures (1, 3, H, W), each by its part; a picture without one is not looked at."""
-    found = [(part, network.codes(picture)) for picture, part in zip(pictures, parts, strict=True) if part]
-    return Codes(*(sum(part * code[place] for part, code in found) for place in range(2)))
-
-
-def task(*, network=None, **options) -> PresetTask:
-    """The training of the network; `network` are options of PresetNet, `options` those of PresetTask."""
+def task(*, network=None, encoder=None, device=None, **options) -> PresetTask:
+    """The training of the network; `network` are options of PresetNet, `options` those of PresetTask. It needs no encoder."""
     return PresetTask(NAME, describe("PresetNet", None, network or {}), PresetNet(**(network or {})), **options)
 
 

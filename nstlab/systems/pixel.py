@@ -76,6 +76,7 @@ class Scene:
     settings: dict
     finish_image: Callable[[torch.Tensor], torch.Tensor]
     notes: list[str] = field(default_factory=list)
+    regions: list = field(default_factory=list)  # for each painting, of a few systems: [(map on the content, map on it), ...]
 
     def run(self, losses: dict, defaults: dict[str, float], weights: dict[str, float] | None, late=()) -> Run:
         """The run of these losses, each at its default weight times the user's factor; those named `late` count only then."""
