@@ -203,13 +203,13 @@ def transfer(
     encoder, decoder = _networks(options, upsampling, kind)
     made = {"system": system, "content": plain(content), "styles": [plain(style) for style in styles], **settings(options)}
     made["checkpoint_hash"] = _checked(decoder, options.checkpoint_hash)
-    strength, notes = _strength(options.guide, content, photo, alpha, keep)
+    alpha, notes = strength(options.guide, content, photo, alpha, keep)
     notes += [POCKET] if isinstance(encoder, PocketEncoder) else []
     kept = "style" if colors.startswith("match") else colors
-    return Transfer(photo, mix, encoder, decoder, strength, made, kept, notes)
+    return Transfer(photo, mix, encoder, decoder, alpha, made, kept, notes)
 
 
-def _strength(guide, content, photo: torch.Tensor, alpha: float, keep: float) -> tuple[float | torch.Tensor, list[str]]:
+def strength(guide, content, photo: torch.Tensor, alpha: float, keep: float) -> tuple[float | torch.Tensor, list[str]]:
     """The strength, a map (1, 1, H, W) where a guide keeps something, and notes about it."""
     if guide is None or (isinstance(guide, str) and guide == "none"):
         return alpha, []
