@@ -33,15 +33,16 @@ def training(
 ) -> Training:  # fmt: skip
     """A training of `system` (one of `trainable()`) made ready: iterate it.
 
-    `content` are the photos and `style` the paintings to learn, or for a system that paints like any painting to draw styles
-    from beside the photos: folders, files, sample names, or "samples". Pictures that show the same as those in `left_out`
-    are not trained on, and with `hold_out` every tenth photo is kept apart (`data.every_tenth`). `real` are the paintings
-    that critics take for real (those of `style` if None). `guides` say what is kept where styles are learned: "saliency",
-    "none", or a function from image to map; with `annotations`, an instances file of MS-COCO, the photos' own outlines go
-    before it. `encoder` is a name, or an encoder. `weights` are those of the task, `style_scale` and `k` those of PerceptualObjective, `lr` the learning rate (None: the task's own), `network` the options
-    of the network, `task` further ones of the task, such as {"warmup_steps": 20}. `init_from` is a checkpoint of the same
-    system and styles, or of the same decoder: its averaged weights are the first ones, and may lie in fewer residual blocks.
-    `options` are those of Training. Raises NstlabError.
+    `content` are the photos and `style` the paintings to learn, or for a system that paints like any painting to draw
+    styles from beside the photos: folders, files, sample names, or "samples". Pictures that show the same as those in
+    `left_out` are not trained on, and with `hold_out` every tenth photo is kept apart (`data.every_tenth`). `real` are the
+    paintings that critics take for real (those of `style` if None). `guides` say what is kept where styles are learned:
+    "saliency", "none", or a function from image to map; with `annotations`, an instances file of MS-COCO, the photos' own
+    outlines go before it. `encoder` is a name, or an encoder. `weights` are those of the task, `style_scale` and `k` those
+    of PerceptualObjective, `lr` the learning rate (None: the task's own), `network` the options of the network, `task`
+    further ones of the task, such as {"warmup_steps": 20}. `init_from` is a checkpoint of the same system and styles, or of
+    the same decoder: its averaged weights are the first ones, and may lie in fewer residual blocks. `options` are those of
+    Training. Raises NstlabError.
     """
     method = None if choose("trainable system", system, trainable()) in NETWORKS else registry.load(system)
     learns = method is not None and method.styles == "learned"
