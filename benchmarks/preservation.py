@@ -35,7 +35,7 @@ from nstlab.files import atomic_write, cache_dir
 FIXED = {"astronaut": "starry-night", "cat": "great-wave", "coffee": "composition-viii"}
 MEASURES = {"strokes": "stroke_share", "bare": "bare", "deep": "deep", "face": "face", "structure*": "1-structure",
             "recognised": "recognised", "edge F1": "edge_f1", "Gram share": "share"}  # fmt: skip
-AIMS = {"saliency": "deep", "inside": "stroke_share", "structure": "1-structure", "semantic": "deep", "edges": "edge_f1"}
+AIMS = {"inside": "stroke_share", "structure": "1-structure", "semantic": "deep"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ def measured(content: str, style: str, setting: Setting, encoder) -> list[dict]:
         print(f"left out: {content}, in which nothing stands out ({pair.guide.method})", file=sys.stderr)
         return []
     rows = compare(pair, {name: VARIANTS[name] for name in setting.variants})
-    names = {"content": Path(content).stem, "style": Path(style).stem}
+    names = {"content": Path(content).name, "style": Path(style).name}
     return [{**names, **{key: value for key, value in row.items() if key != "image"}} for row in rows]
 
 
