@@ -37,36 +37,40 @@ def answers(name: str) -> dict:
 
 
 class Exercise:
-    """One exercise of a notebook: `judge(code)` says "right", or what its checks said."""
+    """One exercise of a notebook: `judge(code)` says "right", or what its checks said. `codes` are all that will be judged."""
 
-    def __init__(self, name: str, number: int, parameters: dict):
+    def __init__(self, name: str, number: int, parameters: dict, codes=()):
         cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
         code = [cell for cell in cells if cell["cell_type"] == "code"]
         sources = ["".join(cell["source"]) for cell in code]
         places = [place for place, source in enumerate(sources) if SOLUTION.search(source)]
         start, end = places[number - 1], [*places, len(sources)][number]
         last = max(place for place in range(start, end) if CHECK.search(sources[place]))
+        self.own, after = sources[start], sources[start + 1 : last + 1]
+        self.reference = SOLUTION.search(self.own)[2]
+
+        self.checks = [part for part in after if CHECK.search(part)]
+        self.between = needed([part for part in after if not CHECK.search(part)], "\n".join(self.checks))
+        rest = "\n".join([self.between, *self.checks])
+        every = [f"{self.with_answer(code)}\n{rest}" for code in (self.reference, *codes)]
         values = "\n".join(f"{key} = {value!r}" for key, value in parameters.items())
         tagged = ["parameters" in cell["metadata"].get("tags", []) for cell in code]
-        self.above = [f"{source}\n{values}" if tag else source for source, tag in zip(sources[:start], tagged)]
-        self.own = sources[start]
-        self.after = sources[start + 1 : last + 1]
-        self.reference = SOLUTION.search(self.own)[2]
-        self.spaces: dict[str, dict] = {}
+        above = [f"{source}\n{values}" if tag else source for source, tag in zip(sources[:start], tagged)]
+        self.space = {"__name__": "notebook"}
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(needed(above, *every), "above the exercise", "exec"), self.space)
+
+    def with_answer(self, code: str) -> str:
+        """The exercise's cell with this code in the place of the solution."""
+        body = textwrap.indent(textwrap.dedent(code).strip(), SOLUTION.search(self.own)[1])
+        return SOLUTION.sub(lambda _: body, self.own)
 
     def judge(self, code: str) -> str:
         """What the checks say of this code in the place of the solution."""
-        indent = SOLUTION.search(self.own)[1]
-        body = textwrap.indent(textwrap.dedent(code).strip(), indent)
-        own = SOLUTION.sub(lambda _: body, self.own)
-        wanted = [part for part in self.after if CHECK.search(part)]
-        between = [part for part in self.after if not CHECK.search(part)]
-        more = needed(between, "\n".join(wanted))
-        above = needed(self.above, "\n".join([own, more, *wanted]))
+        space = {**self.space, "check": check}  # the one that raises where work is wrong
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                space = {**self._run_once(above)}
-                for part in (own, more, *wanted):
+                for part in (self.with_answer(code), self.between, *self.checks):
                     exec(compile(part, f"exercise, {part[:30]!r}", "exec"), space)
         except Exception as error:
             return f"{type(error).__name__}: {error}"
@@ -74,36 +78,33 @@ class Exercise:
 
     def blank(self) -> str:
         """What the checks say of the exercise as students get it."""
-        body = SOLUTION.search(self.own)
-        return self.judge(STUB + ("\nraise NotImplementedError()" if body[1] else ""))
-
-    def _run_once(self, above: str) -> dict:
-        if above not in self.spaces:
-            space = {"__name__": "notebook"}
-            exec(compile(above, "above the exercise", "exec"), space)
-            space["check"] = check  # raises where work is wrong
-            self.spaces[above] = space
-        return self.spaces[above]
+        function = SOLUTION.search(self.own)[1]
+        return self.judge(STUB + ("\nraise NotImplementedError()" if function else ""))
 
 
-def needed(sources: list[str], by: str) -> str:
-    """Those statements of the sources, in order, that make a name that `by` uses, or that such a statement uses, and so on.
+def needed(sources: list[str], *texts: str) -> str:
+    """Those statements of the sources, in order, that make a name that one of `texts` uses, or that such a statement uses.
 
     A name is what the last statement before its use made it; one that a function uses may be used at any time, so for it all
     statements count that make it.
     """
-    above, last = [statement for source in sources for statement in ast.parse(source).body], ast.parse(by).body
+    above = [statement for source in sources for statement in ast.parse(source).body]
+    places = sorted(set().union(*(_places(above, ast.parse(text).body) for text in texts)))
+    return "\n".join(ast.unparse(above[place]) for place in places)
+
+
+def _places(above: list[ast.stmt], by: list[ast.stmt]) -> set[int]:
     always: set[str] = set()
     while True:
-        kept, wanted, found = [], set(always), set(always)
-        for statement in reversed([*above, *last]):
-            if statement in last or made(statement) & wanted:
-                kept.append(statement)
+        kept, wanted, found = set(), set(always), set(always)
+        for place, statement in reversed([*enumerate(above), *((None, statement) for statement in by)]):
+            if place is None or made(statement) & wanted:
+                kept.add(place)
                 direct, later = used(statement)
                 found |= later
                 wanted = (wanted - bound(statement) | direct | later) | always
         if found == always:
-            return "\n".join(ast.unparse(statement) for statement in reversed(kept) if statement not in last)
+            return kept - {None}
         always = found
 
 

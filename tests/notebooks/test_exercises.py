@@ -19,8 +19,9 @@ CASES = [
 @pytest.mark.parametrize("name, number", CASES, ids=lambda value: str(value))
 def test_wrong_answers_are_wrong_and_right_ones_right(name, number):
     given = answers(name)
-    exercise = Exercise(name, number, given.get("parameters", {}))
     asked = given[str(number)]
+    codes = [code for kind in ("wrong", "right") for code in asked.get(kind, {}).values()]
+    exercise = Exercise(name, number, given.get("parameters", {}), codes)
     found = {
         "the reference": exercise.judge(exercise.reference),
         "blank": exercise.blank(),
