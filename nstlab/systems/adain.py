@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from nstlab.feature_transforms import AdaIN
+from nstlab.networks.decoder import shipped_file
 from nstlab.options import option
 from nstlab.systems.one_pass import Pass
 from nstlab.systems.registry import System
@@ -20,6 +21,7 @@ from nstlab.systems.transfer import TransferOptions, transfer
 from nstlab.training.any_style import AnyStyle
 
 LAYER = "relu4_1"
+A_PIXEL = 900  # bytes of memory, measured with vgg19
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,11 @@ class AdainOptions(TransferOptions):
 
 def plan(content, styles, options: AdainOptions) -> Pass:
     """Make a pass ready. Raises NstlabError."""
-    made = transfer("adain", content, styles, options, (LAYER,), kind="adain")
+    made = transfer("adain", content, styles, options, (LAYER,), A_PIXEL, kind="adain")
     adain = AdaIN(made.alpha)
 
     def paint(image):
+        made.describe({LAYER: adain})
         features = made.encode(image, (LAYER,))
         features[LAYER] = made.change(adain, features[LAYER], LAYER)
         return made.decode(features, LAYER)
@@ -50,5 +53,6 @@ SYSTEM = System(
     label="at once, like any painting",
     options=AdainOptions,
     plan=plan,
+    ready=partial(shipped_file, "vgg19", kind="adain"),
     task=partial(AnyStyle, "adain"),
 )

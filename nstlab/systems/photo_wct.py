@@ -10,11 +10,13 @@ Cost:   that of wct, and the smoothing: seconds at 512 px, or a fraction of one 
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from nstlab.errors import choose
 from nstlab.feature_transforms import Whitening
 from nstlab.filters import guided_filter
 from nstlab.matting import check_beta, smooth
+from nstlab.networks.decoder import shipped_file
 from nstlab.options import option
 from nstlab.systems.one_pass import Pass
 from nstlab.systems.photo import PhotoOptions, find_regions
@@ -24,6 +26,7 @@ from nstlab.systems.transfer import transfer
 LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")
 SMOOTHINGS = ("matting", "guided", "none")
 WINDOW, VARIANCE = 1 / 15, 1e-3  # of the guided filter: radius as a share of the long side; what counts as flat
+A_PIXEL = 2200  # bytes of memory, measured with vgg19
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,12 @@ class PhotoWctOptions(PhotoOptions):
 def plan(content, styles, options: PhotoWctOptions) -> Pass:
     """Make a pass ready. Raises NstlabError."""
     smoothing, beta = choose("smoothing", options.smoothing, SMOOTHINGS), check_beta(options.beta)
-    made = transfer("photo_wct", content, styles, options, LEVELS, upsampling="indices")
+    made = transfer("photo_wct", content, styles, options, LEVELS, A_PIXEL, upsampling="indices")
     find_regions(made, content, styles, options)
     whitening = Whitening(made.alpha, identity=1)
 
     def paint(photo):
+        made.describe(dict.fromkeys(LEVELS, whitening))
         image = photo
         for level in LEVELS:
             features = made.encode(image, (level,))
@@ -64,4 +68,5 @@ SYSTEM = System(
     label="a photo that stays a photo, smoothed",
     options=PhotoWctOptions,
     plan=plan,
+    ready=partial(shipped_file, "vgg19", "indices"),
 )
