@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "nstlab"
 GROUND = ["errors", "files", "options", "devices", "samples", "formats", "images", "stats", "color", "filters", "pyramid"]
-GROUND += ["step", "plots"]  # a stack: each imports only from those before it
+GROUND += ["matting", "step", "plots"]  # a stack: each imports only from those before it
 FLOORS = [
     *({room} for room in GROUND),
     {"encoders", "data"},

@@ -11,9 +11,10 @@ from nstlab.losses import ContentLoss, StyleLoss
 from nstlab.losses.depth import DepthLoss, depth_loss
 from nstlab.losses.edge import OutlineLoss
 from nstlab.losses.edge_texture import EdgeTextureLoss, edge_mask
-from nstlab.losses.matting import MattingLoss, matting_energy
+from nstlab.losses.matting import MattingLoss
 from nstlab.losses.selective import SelectiveContentLoss, channel_attention
 from nstlab.losses.style import STYLE_LAYERS
+from nstlab.matting import matting_energy, window_model
 from nstlab.metrics import depth_error, edge_f1
 from nstlab.networks.scene_depth import scene_depth
 from nstlab.objective import Objective
@@ -208,8 +209,6 @@ def test_matting_equals_the_matting_laplacian(rng):
     assert torch.linalg.eigvalsh(matrix).min() > -1e-12
     image = torch.rand(1, 3, height, width, generator=rng, dtype=torch.float64)
     flat = image[0].flatten(1)
-    from nstlab.losses.matting import window_model
-
     found = matting_energy(image, photo, window_model(photo, eps))
     assert found.item() == pytest.approx((flat @ matrix * flat).sum().item(), rel=1e-9)
 

@@ -12,7 +12,7 @@ from nstlab.systems.checkpoint import slim
 from nstlab.systems.trained import load_generator
 from nstlab.training import checkpoints
 
-TRAINED = registry.trainable()
+TRAINED = [name for name in registry.trainable() if registry.load(name).styles == "learned"]
 EXACT = {"precision": "fp32", "device": "cpu"}
 
 

@@ -13,12 +13,15 @@ from nstlab.errors import DivergedError, SettingError, choose
 
 
 def train(
-    system: Annotated[str, typer.Argument(help="A system with learned styles: see `nstlab systems`.")],
+    system: Annotated[str, typer.Argument(help="A system whose network is trained (see `nstlab systems`), or decoder.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for last.safetensors and log.csv.")],
-    content: Annotated[str, typer.Option(help="The photos: a folder, or samples.")] = "samples",
-    style: Annotated[list[str], typer.Option(help="The paintings to learn: a folder, files, names, or samples.")] = (
-        "samples",
-    ),
+    content: Annotated[list[str], typer.Option(help="The photos: a folder, or samples. Repeatable.")] = ("samples",),
+    style: Annotated[
+        list[str], typer.Option(help="The paintings to learn, or to draw styles from: a folder, files, names, or samples.")
+    ] = ("samples",),
+    leave_out: Annotated[
+        str | None, typer.Option(help="A folder, or samples: pictures that show the same as these are not trained on.")
+    ] = None,
     real: Annotated[
         str | None, typer.Option(help="Folder of paintings that the critic takes for real; else those of --style.")
     ] = None,
@@ -31,7 +34,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint, if there is one.")] = False,
     save_every: Annotated[int, typer.Option(help="Steps between two checkpoints.")] = 200,
     weight: Annotated[list[str], typer.Option(help="NAME=VALUE: style=60 sets the weight of the style. Repeatable.")] = (),
-    lr: Annotated[float, typer.Option(help="Learning rate of the painting network, at its height.")] = 0.001,
+    lr: Annotated[float | None, typer.Option(help="Learning rate, at its height.  [default: 0.001; any style: 0.0003]")] = None,
     style_scale: Annotated[float, typer.Option(help="Stroke size: the painting's long side over the crop's.")] = 1.0,
     encoder: Annotated[str, typer.Option(help="vgg19, or pocket: nearly three times as fast, an approximation.")] = "vgg19",
     accumulate: Annotated[int, typer.Option(help="Batches that one step adds up.")] = 1,
@@ -39,27 +42,35 @@ def train(
     progressive: Annotated[bool, typer.Option("--progressive", help="The first half of the steps at half the size.")] = False,
     precision: Annotated[str, typer.Option(help="fp32, or bf16 (mixed).")] = "fp32",
     blocks: Annotated[int | None, typer.Option(help="Residual blocks of the network.  [default: 4; a revision: 3]")] = None,
+    network: Annotated[
+        list[str], typer.Option(help="NAME=VALUE of the network, such as upsampling=wavelet of a decoder. Repeatable.")
+    ] = (),
     init_from: Annotated[Path | None, typer.Option(help="A checkpoint of the same system and styles to start from.")] = None,
     warmup_steps: Annotated[int | None, typer.Option(help="With a critic: steps before it is heard.  [default: 100]")] = None,
     critic: Annotated[list[str], typer.Option(help="With a critic: NAME=VALUE of it, such as layers=3. Repeatable.")] = (),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, or mps.")] = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's logs too.")] = False,
 ):
-    """Train a network that paints in one pass. Ctrl-C ends it with a checkpoint; --resume goes on. Runs under torchrun."""
+    """Train a network that paints in one pass, or one that such systems use.
+
+    Ctrl-C ends it with a checkpoint; --resume goes on. Runs under torchrun.
+    """
     from nstlab.options import weights_of
     from nstlab.systems import registry
-    from nstlab.systems.train import training
+    from nstlab.systems.train import NETWORKS, trainable, training
 
     game = parse_critic(critic) | ({} if warmup_steps is None else {"warmup_steps": warmup_steps})
-    if game and not registry.load(choose("trainable system", system, registry.trainable())).critic:
+    if game and (choose("trainable system", system, trainable()) in NETWORKS or not registry.load(system).critic):
         raise SettingError(f"{system} has no critic: leave out --warmup-steps and --critic")
-    styles = list(style) if len(style) > 1 else style[0]
+    named = parse_values("network", network) | ({} if blocks is None else {"blocks": blocks})
+    one_or_all = lambda sources: list(sources) if len(sources) > 1 else sources[0]
     made = training(
-        system, content, styles, real=real, annotations=annotations, guides=guides, seed=seed, folder=out, device=device,
-        encoder=encoder, weights=weights_of(weight), lr=lr, style_scale=style_scale, steps=steps, size=size, batch=batch,
+        system, one_or_all(content), one_or_all(style), real=real, left_out=leave_out, annotations=annotations,
+        guides=guides, seed=seed, folder=out, device=device, encoder=encoder,
+        weights=weights_of(weight), lr=lr, style_scale=style_scale, steps=steps, size=size, batch=batch,
         accumulate=accumulate, workers=workers, progressive=progressive, save_every=save_every, resume=resume,
         precision=precision, tensorboard=tensorboard, init_from=init_from, task=game,
-        network=None if blocks is None else {"blocks": blocks},
+        network=named or None,
     )  # fmt: skip
     talks = made.rank == 0
     for note in made.notes if talks else ():
@@ -83,17 +94,23 @@ def train(
 
 def parse_critic(pairs) -> dict:
     """{"critic": {"norm": "instance", "layers": 3}, "critic_lr": 0.001} from ["norm=instance", "layers=3", "lr=0.001"]."""
+    found = parse_values("critic", pairs)
+    game = {key: found.pop(name) for name, key in (("lr", "critic_lr"), ("gate", "gate")) if name in found}
+    return game | ({"critic": found} if found else {})
+
+
+def parse_values(kind: str, pairs) -> dict:
+    """{"norm": "instance", "layers": 3} from ["norm=instance", "layers=3"]; values are JSON, or text."""
     found = {}
     for pair in pairs:
         name, _, value = (part.strip() for part in pair.partition("="))
         if not (name and value):
-            raise SettingError(f"critic '{pair}': write it as NAME=VALUE, such as norm=instance")
+            raise SettingError(f"{kind} '{pair}': write it as NAME=VALUE, such as norm=instance")
         try:
             found[name] = json.loads(value)
         except ValueError:
             found[name] = value
-    game = {key: found.pop(name) for name, key in (("lr", "critic_lr"), ("gate", "gate")) if name in found}
-    return game | ({"critic": found} if found else {})
+    return found
 
 
 @contextlib.contextmanager

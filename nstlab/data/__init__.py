@@ -1,5 +1,6 @@
 """Data to train on: folders, MS-COCO, WikiArt and the samples as sets of pictures, and seeded batches cut from them."""
 
+from nstlab.data.alike import leave_out
 from nstlab.data.batches import Batch, Batches
 from nstlab.data.coco import Coco
 from nstlab.data.pictures import Files, Folder, Pictures, Repeated, Samples, open_pictures
@@ -16,6 +17,7 @@ __all__ = [
     "Samples",
     "WikiArt",
     "Work",
+    "leave_out",
     "open_pictures",
     "stream_wikiart",
 ]

@@ -185,18 +185,44 @@ class Convolution(nn.Module):
         """
         if any(side < 2 * old for side, old in zip(size, x.shape[-2:])):  # a side of one pixel that stays as it is
             return self(spread(x, size))
-        (height, width), count = (-(-side // 2) for side in size), self.near.out_channels
+        height, width = (-(-side // 2) for side in size)
         x = images.pad(x, (1, 1 + width - x.shape[-1], 1, 1 + height - x.shape[-2]), mirrored=False)
         folded = torch.einsum("pay,qbx,oiyx->pqoiab", self.taps, self.taps, self.near.weight).flatten(0, 2)
         bias = None if self.near.bias is None else self.near.bias.repeat(4)
-        parts = F.conv2d(x, folded, bias).split(count, 1)
-        shape = (x.shape[0], count, 2 * height, 2 * width)
-        found = torch.empty(shape, dtype=parts[0].dtype, device=x.device, memory_format=torch.channels_last)
-        for number, part in enumerate(parts):
-            row, column = divmod(number, 2)
-            found[..., row::2, column::2] = part[..., row : row + height, column : column + width]
-        found = found[..., : size[0], : size[1]]
+        found = _Interleaved.apply(F.conv2d(x, folded, bias))[..., : size[0], : size[1]]
         return found if self.wide is None else self.wide(found)
+
+
+class _Interleaved(torch.autograd.Function):
+    """Features (N, 4 C, h + 1, w + 1) of four kernels as (N, C, 2 h, 2 w): two alternate along the rows, two along the columns.
+
+    The second of two kernels begins one place later. By slices alone, autograd would fill as many tensors with zeros.
+    """
+
+    @staticmethod
+    def forward(ctx, four):
+        count, channels, height, width = four.shape
+        shape = (count, channels // 4, 2 * (height - 1), 2 * (width - 1))
+        found = torch.empty(shape, dtype=four.dtype, device=four.device, memory_format=torch.channels_last)
+        _Interleaved.move(four, found, back=False)
+        return found
+
+    @staticmethod
+    def backward(ctx, gradient):
+        count, channels, height, width = gradient.shape
+        shape = (count, 4 * channels, height // 2 + 1, width // 2 + 1)
+        four = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last).zero_()
+        _Interleaved.move(four, gradient, back=True)
+        return four
+
+    @staticmethod
+    def move(four, found, back: bool) -> None:
+        """Copy what belongs together, from the four to the one or `back`."""
+        height, width = (side - 1 for side in four.shape[-2:])
+        for number, part in enumerate(four.chunk(4, 1)):
+            row, column = divmod(number, 2)
+            parts = part[..., row : row + height, column : column + width], found[..., row::2, column::2]
+            parts[not back].copy_(parts[back])
 
 
 def pooled_sizes(size: tuple[int, int], count: int) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ import torch
 
 from nstlab.errors import SettingError, WeightsError, choose
 from nstlab.networks import MultiscaleNet, StyleNet
+from nstlab.networks.decoder import built
 from nstlab.training import checkpoints
 from nstlab.training.checkpoints import PLACES
 
@@ -26,6 +27,8 @@ def describe(builder: str, styles: list[str], options: dict) -> dict:
 
 def build(described: dict, source) -> torch.nn.Module:
     """The network, with fresh weights, that `describe` described; `source` is the file it comes from. Raises WeightsError."""
+    if described.get("builder") == "Decoder":
+        return built(described, source)
     described = dict(described)
     try:
         builder, styles = BUILDERS[described.pop("builder")], described.pop("styles")

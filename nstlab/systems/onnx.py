@@ -23,6 +23,8 @@ def export_onnx(checkpoint, out, size: int = 256) -> Path:
     if not all(importlib.util.find_spec(package) for package in ("onnx", "onnxscript")):
         raise SettingError("ONNX files are written with onnx and onnxscript: pip install onnx onnxscript")
     tensors, info = checkpoints.read(checkpoint)
+    if "styles" not in info["network"]:
+        raise WeightsError(f"{checkpoint} is a decoder, which paints nothing by itself: name a network that learned its styles")
     network = build(info["network"], checkpoint).eval().requires_grad_(False)
     checkpoints.fill(network, checkpoints.part(tensors, "ema"), checkpoint)
     factor = multiple_of(network)

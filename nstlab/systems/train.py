@@ -5,53 +5,81 @@ from pathlib import Path
 
 import torch
 
-from nstlab.data import Coco, Files, Folder, Samples, open_pictures
+from nstlab.data import Coco, Files, Folder, Samples, leave_out, open_pictures
 from nstlab.errors import SettingError, check_seed, choose
 from nstlab.guidance.saliency import saliency
 from nstlab.options import plain
 from nstlab.systems import registry
 from nstlab.training import checkpoints
+from nstlab.training.decoder import Reconstruction
 from nstlab.training.distributed import own_device
 from nstlab.training.loop import Training
+from nstlab.training.pairs import style_pictures
 
 GUIDES = ("saliency", "none")
+NETWORKS = {"decoder": Reconstruction}  # trained for systems to use: they paint nothing by themselves
+
+
+def trainable() -> list[str]:
+    """The names of what can be trained: systems, and networks that systems use."""
+    return [*registry.trainable(), *NETWORKS]
 
 
 def training(
-    system: str, content="samples", style="samples", *, real=None, annotations=None, guides="saliency", seed: int = 0,
-    folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None, style_scale: float = 1.0,
-    k: float = 8.0, lr: float = 1e-3, network: dict | None = None, task: dict | None = None, init_from=None, **options,
+    system: str, content="samples", style="samples", *, real=None, annotations=None, guides="saliency", left_out=None,
+    seed: int = 0, folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None,
+    style_scale: float = 1.0, k: float = 8.0, lr: float | None = None, network: dict | None = None, task: dict | None = None,
+    init_from=None, **options,
 ) -> Training:  # fmt: skip
-    """A training of `system` (one of `registry.trainable()`) made ready: iterate it.
+    """A training of `system` (one of `trainable()`) made ready: iterate it.
 
-    `content` are the photos and `style` the paintings to learn: folders, files, sample names, or "samples". `real` are the
-    paintings that critics take for real (those of `style` if None). `guides` say what is kept: "saliency", "none", or a
-    function from image to map; with `annotations`, an instances file of MS-COCO, the photos' own outlines go before it.
-    `encoder` is a name, or an encoder. `weights`, `style_scale` and `k` are those of PerceptualObjective, `lr` the learning
-    rate, `network` the options of the network, `task` further ones of the system's task, such as {"warmup_steps": 20}.
-    `init_from` is a checkpoint of the same system and styles: its averaged weights are the first ones, and may lie in fewer
-    residual blocks. `options` are those of Training. Raises NstlabError.
+    `content` are the photos and `style` the paintings to learn, or for a system that paints like any painting to draw styles
+    from beside the photos: folders, files, sample names, or "samples". Pictures that show the same as those in `left_out`
+    are not trained on. `real` are the paintings that critics take for real (those of `style` if None). `guides` say what is
+    kept where styles are learned: "saliency", "none", or a function from image to map; with `annotations`, an instances file
+    of MS-COCO, the photos' own outlines go before it. `encoder` is a name, or an encoder. `weights` are those of the task,
+    `style_scale` and `k` those of PerceptualObjective, `lr` the learning rate (None: the task's own), `network` the options
+    of the network, `task` further ones of the task, such as {"warmup_steps": 20}. `init_from` is a checkpoint of the same
+    system and styles, or of the same decoder: its averaged weights are the first ones, and may lie in fewer residual blocks.
+    `options` are those of Training. Raises NstlabError.
     """
-    method = registry.load(choose("trainable system", system, registry.trainable()))
+    method = None if choose("trainable system", system, trainable()) in NETWORKS else registry.load(system)
+    learns = method is not None and method.styles == "learned"
+    if annotations and left_out:
+        raise SettingError("outlines go with the whole set of photos: leave out either annotations or left_out")
     photos = Coco(content, annotations) if annotations else open_pictures(content, "photo")
-    paintings, note = _paintings(system, style, method.most_styles)
-    critics = (open_pictures(real, "painting") if real else paintings) if method.critic else None
-    pictures = [paintings.load(number) for number in range(len(paintings))]
+    paintings, note = _paintings(system, style, method.most_styles) if method else (None, None)
+    notes, others = [note], left_out and _known(left_out)
+    if others:
+        (photos, *said), (paintings, *more) = (leave_out(each, others) if each else (None,) for each in (photos, paintings))
+        notes += [*said, *more]
+    common = {"encoder": encoder, "device": own_device(device), "weights": weights, "network": network, **(task or {})}
+    common |= {} if lr is None else {"lr": lr}
     with torch.random.fork_rng():
         torch.manual_seed(check_seed(seed))
-        learned = method.task(
-            (_style_names(paintings), pictures), encoder=encoder, device=own_device(device), weights=weights, lr=lr,
-            style_scale=style_scale, k=k, network=network, **(task or {}),
-        )  # fmt: skip
+        if learns:
+            pictures = [paintings.load(number) for number in range(len(paintings))]
+            learned = method.task((_style_names(paintings), pictures), style_scale=style_scale, k=k, **common)
+            second = (open_pictures(real, "painting") if real else paintings) if method.critic else None
+        else:
+            learned = method.task(**common) if method else NETWORKS[system](photos, **common)
+            second = style_pictures(paintings, photos) if method else None
     before = {} if init_from is None else {"init_from": str(init_from), "before": _init_from(learned, init_from)}
+    guides = guides if learns else "none"
     find = guides if callable(guides) else {"saliency": _saliency, "none": None}[choose("guides", guides, GUIDES)]
     source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": plain(encoder)}
     source = {key: value and str(value) for key, value in source.items()} | before
     source["guides"] = guides.__qualname__ if callable(guides) else guides
-    made = Training(learned, photos, critics, seed=seed, guides=find, folder=folder, device=device, source=source, **options)
-    if note:
+    made = Training(learned, photos, second, seed=seed, guides=find, folder=folder, device=device, source=source, **options)
+    for note in filter(None, notes):
         made.note(note)
     return made
+
+
+def _known(source) -> Files:
+    """The pictures that are not to be trained on; "samples" are the photos and the paintings."""
+    parts = [open_pictures(source, kind) for kind in (("photo", "painting") if str(source) == "samples" else ("photo",))]
+    return Files([name for part in parts for name in part.names], [path for part in parts for path in part.paths])
 
 
 def _init_from(learned, checkpoint) -> int:
@@ -61,16 +89,18 @@ def _init_from(learned, checkpoint) -> int:
     WeightsError, SettingError.
     """
     tensors, info = checkpoints.read(checkpoint)
-    for key, wanted in {"system": learned.system, "styles": learned.info["styles"]}.items():
-        found = info.get(key, info["network"].get(key))
+    same = {"system": learned.system, "styles": learned.info["styles"]} if "styles" in learned.info else learned.info
+    for key, wanted in same.items():
+        found = info["network"].get(key, info.get(key))
         if found != wanted:
             raise SettingError(f"{checkpoint} has {key} {found}, not {wanted}: start from one that has the same")
-    state = checkpoints.part(tensors, "ema")
-    for key, fresh in learned.generator.state_dict().items():
+    state, network = checkpoints.part(tensors, "ema"), next(iter(learned.networks.values()))
+    for key, fresh in network.state_dict().items():
         if key not in state and ".blocks." in key:
             state[key] = torch.zeros_like(fresh) if re.search(r"blocks\.\d+\.norm\.", key) else fresh
-    checkpoints.fill(learned.generator, state, checkpoint)
-    learned.ema.module.load_state_dict(learned.generator.state_dict())
+    checkpoints.fill(network, state, checkpoint)
+    learned.ema.module.load_state_dict(network.state_dict())
+    learned.fresh = False
     return info.get("step", 0) + info.get("settings", {}).get("before", 0)
 
 

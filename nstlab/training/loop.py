@@ -32,8 +32,8 @@ FREE = ("steps", "save_every", "coarse")  # what may differ between a training a
 class Training:
     """A training made ready: iterate it for its Steps; stop it, or close the iterator; iterate again to go on.
 
-    `content` and `paintings` (for critics; may be None) are Pictures. `size` is the side of the crops in pixels; with
-    `progressive` the first half of the steps has half that. A step takes `accumulate` times `batch` pictures, over all
+    `content` and `paintings` (for critics, or as styles; may be None) are Pictures. `size` is the side of the crops in pixels;
+    with `progressive` the first half of the steps has half that. A step takes `accumulate` times `batch` pictures, over all
     processes. `folder` receives log.csv, a row a step, and last.safetensors every `save_every` steps and whenever the iteration
     ends (the one before stays as previous.safetensors). `notes` say what was left out, such as pictures that turn out damaged;
     notes.txt in the folder keeps them. Under torchrun every process takes its share of each batch: two make the losses, to the
@@ -203,7 +203,8 @@ class Training:
             options = {"rank": self.rank, "ranks": self.ranks, "workers": self._workers}
             found = [Batches(content, size, several, seed=self.seed, guides=self._guides, **options)]
             if paintings is not None:
-                options["long_side"] = max(1, round(size * self.task.style_scale))
+                if self.task.style_scale is not None:
+                    options["long_side"] = max(1, round(size * self.task.style_scale))
                 found.append(Batches(Repeated(paintings, several), size, several, seed=(self.seed + 1) % 2**63, **options))
             self._sets = {size: found}  # the crops of another stage are over
         return [each.stream(self.done) for each in self._sets[size]]

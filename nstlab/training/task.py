@@ -20,10 +20,11 @@ class Task:
     """What is trained and how: subclasses say what one step does.
 
     A task needs no styles, no discriminator and no second set of pictures: what the loop asks of it stands here. `networks` are
-    trained by the optimisers of the same names; `kept` are objects with state_dict and load_state_dict that go into
-    checkpoints too, such as gates, and moving averages with the weights of their `module`. `info` says what it takes to build
-    the network again; `settings` whatever else a continuation must have in common. `weights` are those of the losses and may
-    change between two steps. Random numbers come from `Training.draw` and `Training.generator`.
+    trained by the optimisers of the same names, and `ema`, if there is one, averages the first; `kept` are objects with
+    state_dict and load_state_dict that go into checkpoints too, such as gates, and moving averages with the weights of their
+    `module`. `info` says what it takes to build the network again; `settings` whatever else a continuation must have in common.
+    `weights` are those of the losses and may change between two steps. Random numbers come from `Training.draw` and
+    `Training.generator`.
     """
 
     system: str
@@ -34,7 +35,10 @@ class Task:
     kept: dict[str, object]
     weights: dict[str, float]
     views: dict[str, torch.Tensor]  # pictures and maps of the last step, for panels; "picture" among them
-    style_scale = 1.0  # the long side of a critic's paintings over the crops' side: strokes are as large as the style's
+    # the long side of the second set's pictures over the crops' side, so that strokes are as large as the style's; None: crops
+    # of any size
+    style_scale: float | None = 1.0
+    fresh = True  # whether the weights come from no other training
     least = 8  # side in pixels of the smallest crops it can be trained on
     clip = 10.0  # longest gradient of a network: longer ones are shortened to it
 
@@ -51,9 +55,9 @@ class Task:
         raise NotImplementedError
 
 
-def open_encoder(encoder, device) -> torch.nn.Module:
-    """The encoder of that name on the device, or the encoder itself."""
-    return load_encoder(encoder, device=device) if isinstance(encoder, (str, Path)) else encoder
+def open_encoder(encoder, device, **options) -> torch.nn.Module:
+    """The encoder of that name on the device, with these options, or the encoder itself."""
+    return load_encoder(encoder, device=device, **options) if isinstance(encoder, (str, Path)) else encoder
 
 
 def check_lr(lr) -> float:
