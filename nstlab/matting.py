@@ -100,8 +100,7 @@ def smooth(
     Solved by conjugate gradients until the residual is `tolerance` of the right side's, from `start` if that is given. A
     picture thinner than a window is returned as it is. Raises SettingError.
     """
-    if not 0 <= beta < 1:
-        raise SettingError(f"beta {beta}: give a number from 0 (no smoothing) to less than 1")
+    beta = check_beta(beta)
     if image.shape[-2:] != photo.shape[-2:]:
         raise SettingError(f"smoothing: the picture has {tuple(image.shape[-2:])} pixels, its photo {tuple(photo.shape[-2:])}")
     if beta == 0 or min(photo.shape[-2:]) < 3:
@@ -112,6 +111,17 @@ def smooth(
     apply = lambda v: links.degree * v - beta * links(v)
     first = (image if start is None else start).to(exact)
     return conjugate_gradients(apply, wanted, first, links.degree - beta * links.diagonal, tolerance).to(image.dtype)
+
+
+def check_beta(beta) -> float:
+    """How much is smoothed, as a float in [0, 1). Raises SettingError."""
+    try:
+        number = float(beta)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < 1:
+        raise SettingError(f"beta {beta}: give a number from 0 (no smoothing) to less than 1")
+    return number
 
 
 def conjugate_gradients(apply, wanted, x, diagonal, tolerance: float, most: int = 2000) -> torch.Tensor:

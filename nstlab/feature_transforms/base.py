@@ -17,12 +17,13 @@ class Part:
     """One style of several: what `describe` returned for it, its share, and its region of the content as a map (1, 1, H, W).
 
     Without a mask it is for all places. Shares of parts that lie over each other add up to 1, or to less, and the rest stays
-    the content's.
+    the content's. `inside`: the content's own statistics are those inside the mask, not those of all places.
     """
 
     target: Any
     share: float = 1.0
     mask: torch.Tensor | None = None
+    inside: bool = True
 
 
 class FeatureTransform:
@@ -78,7 +79,7 @@ class FeatureTransform:
             if part.share == 0 or (mask is not None and float(mask.max()) <= 0):
                 continue
             weight = part.share * (content.new_ones(1, 1, 1, 1, dtype=torch.float32) if mask is None else mask)
-            result = result + weight * self.match(content, part.target, mask)
+            result = result + weight * self.match(content, part.target, mask if part.inside else None)
             covered = covered + weight
         if not torch.is_tensor(covered):
             return content

@@ -43,6 +43,7 @@ class Decoder(nn.Module):
         choose("layer", layer, [name for name in channels if name.endswith("_1")])
         self.upsampling = choose("upsampling", upsampling, UPSAMPLINGS)
         self.join, self.encoder = choose("join", join, JOINS), encoder
+        self.file = ""  # that it was loaded from
         self.layers = tuple(f"relu{level}_1" for level in range(_level(layer), 0, -1))  # deepest first
         self.channels = {name: check_count("channels", channels[name]) for name in self.layers}
         ranks = list(ranks) if ranks else [None] * len(self.layers)
@@ -294,6 +295,7 @@ def load_decoder(encoder, upsampling: str | None = None, kind: str = "decoder", 
     saved.fill(decoder, saved.part(tensors, "ema"), path)
     if decoder.upsampling != upsampling:
         raise WeightsError(f"{path} upsamples by {decoder.upsampling}, not by {upsampling}: name another file")
+    decoder.file = str(path)
     return decoder.eval().requires_grad_(False).to(encoder.device, encoder.dtype, memory_format=torch.channels_last)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from nstlab import color
+from nstlab.devices import available_memory
 from nstlab.errors import SettingError
 from nstlab.step import Step
 from nstlab.systems.run import Result
@@ -49,3 +50,16 @@ class Pass:
         for _ in self:
             pass
         return self.result()
+
+
+def check_memory(shape: tuple[int, int], device: torch.device, base: float, a_pixel: float) -> None:
+    """Refuse a picture of (H, W) that would not fit, and say which size would: a pass takes `base` bytes, and `a_pixel` more for
+    every pixel. Raises SettingError.
+    """
+    needed, free = base + a_pixel * shape[0] * shape[1], available_memory(device)
+    if needed > free:
+        fits = max(1, int(max(shape) * (max(0, free - base) / (needed - base)) ** 0.5))
+        raise SettingError(
+            f"size {max(shape)}: it would take about {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free:"
+            f" the largest size that fits is about {fits}"
+        )

@@ -18,6 +18,10 @@ SYSTEMS = {  # name: where its System stands; imported when it is asked for
     "johnson": "nstlab.systems.johnson:SYSTEM",
     "conditional": "nstlab.systems.conditional:SYSTEM",
     "multiscale_gan": "nstlab.systems.multiscale_gan:SYSTEM",
+    "adain": "nstlab.systems.adain:SYSTEM",
+    "wct": "nstlab.systems.wct:SYSTEM",
+    "wct2": "nstlab.systems.wct2:SYSTEM",
+    "photo_wct": "nstlab.systems.photo_wct:SYSTEM",
 }
 
 

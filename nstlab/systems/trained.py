@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 
 from nstlab import color, images
-from nstlab.devices import available_memory, best_device, precision_dtype
+from nstlab.devices import best_device, precision_dtype
 from nstlab.encoders.weights import digest
-from nstlab.errors import SettingError, WeightsError, check_count, choose
+from nstlab.errors import WeightsError, check_count, choose
 from nstlab.files import expanded
 from nstlab.losses.base import shares
 from nstlab.options import option, plain, settings
 from nstlab.systems.checkpoint import build
-from nstlab.systems.one_pass import Pass
+from nstlab.systems.one_pass import Pass, check_memory
 from nstlab.training import checkpoints
 
 SHIPPED = Path(__file__).parent.parent / "trained"
@@ -101,7 +101,7 @@ def plan(system: str, content, styles, options: TrainedOptions) -> Pass:
     """Make a pass ready. `styles` are names of those that the network learned (none: its first). Raises NstlabError."""
     choose("colors", options.colors, color.KEPT)
     image = images.load(content, check_count("size", options.size))
-    _check_memory(tuple(image.shape[-2:]), best_device(options.device))
+    check_memory(tuple(image.shape[-2:]), best_device(options.device), BASE, BYTES_A_PIXEL)
     generator = load_generator(system, options.checkpoint, options.device, options.precision)
     if options.checkpoint_hash not in (None, generator.digest):
         raise WeightsError(
@@ -114,14 +114,3 @@ def plan(system: str, content, styles, options: TrainedOptions) -> Pass:
     made = {"system": system, "content": plain(content), "styles": named, **settings(options)}
     made["checkpoint_hash"] = generator.digest
     return Pass(lambda picture: generator(picture, parts), image, made, options.colors)
-
-
-def _check_memory(shape: tuple[int, int], device: torch.device) -> None:
-    """Refuse a picture of (H, W) that would not fit, and say which size would."""
-    needed, free = BASE + BYTES_A_PIXEL * shape[0] * shape[1], available_memory(device)
-    if needed > free:
-        fits = max(1, int(max(shape) * (max(0, free - BASE) / (needed - BASE)) ** 0.5))
-        raise SettingError(
-            f"size {max(shape)}: it would take about {needed / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free:"
-            f" the largest size that fits is about {fits}"
-        )

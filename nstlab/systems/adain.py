@@ -1,0 +1,51 @@
+"""Huang & Belongie 2017: Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization.
+
+Paper:  ICCV 2017.
+Idea:   the mean and the deviation of each channel at relu4_1 are the style; give the photo's features those of the painting,
+        and let a decoder, trained once and for all, give the picture back.
+What we changed: the painting is looked at with 3/4 of the picture's long side: its statistics hardly change, and it is almost
+        half the work. They are kept for the next call. The deviation is met exactly (see feature_transforms/adain.py).
+        Encoder and decoder are those of this package, and the decoder works before it enlarges.
+Cost:   one pass: about a second at 512 px on a CPU, with the pocket encoder a fraction of that.
+"""
+
+from dataclasses import dataclass
+
+from nstlab.feature_transforms import AdaIN
+from nstlab.options import option
+from nstlab.systems.one_pass import Pass
+from nstlab.systems.registry import System
+from nstlab.systems.transfer import TransferOptions, transfer
+
+LAYER = "relu4_1"
+
+
+@dataclass(frozen=True)
+class AdainOptions(TransferOptions):
+    """TransferOptions with a painting that is a little smaller."""
+
+    style_scale: float = option(0.75, "Stroke size: the painting's long side over the picture's.", flag="stroke")
+
+
+def plan(content, styles, options: AdainOptions) -> Pass:
+    """Make a pass ready. Raises NstlabError."""
+    made = transfer("adain", content, styles, options, (LAYER,), kind="adain")
+    adain = AdaIN(made.alpha)
+
+    def paint(image):
+        features = made.encode(image, (LAYER,))
+        features[LAYER] = made.change(adain, features[LAYER], LAYER)
+        return made.decode(features, LAYER)
+
+    return made.run(paint)
+
+
+SYSTEM = System(
+    name="adain",
+    paper="Huang & Belongie 2017, Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization",
+    idea="give the photo's deep features the painting's mean and deviation, and decode them",
+    cost="about a second for any painting",
+    label="at once, like any painting",
+    options=AdainOptions,
+    plan=plan,
+)

@@ -1,0 +1,244 @@
+"""Any painting in one pass: an encoder, a feature transform, and a decoder that gives the picture back.
+
+Every system of this kind begins with a Transfer (pictures read, masks and strength settled, networks loaded) and ends in the
+Pass of its function from the content to the picture.
+"""
+
+import functools
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from nstlab import color, images
+from nstlab.devices import best_device, precision_dtype
+from nstlab.encoders import Encoder, PocketEncoder, load_encoder
+from nstlab.encoders.weights import digest
+from nstlab.errors import SettingError, WeightsError, check_count, choose
+from nstlab.feature_transforms.base import FeatureTransform, Part, check_alpha, usable
+from nstlab.files import expanded
+from nstlab.filters import at_size, shrink
+from nstlab.guidance import importance, load_map, saliency
+from nstlab.networks import Decoder, load_decoder
+from nstlab.networks.decoder import UPSAMPLINGS
+from nstlab.options import option, plain, settings
+from nstlab.systems.one_pass import Pass, check_memory
+from nstlab.systems.pixel import COLORS, POCKET
+from nstlab.systems.styles import StyleMix, style_mix
+
+BASE, BYTES_A_PIXEL = 500e6, 1600  # of memory for a pass in fp32, measured with vgg19 at 1024 px (bf16: half as much a pixel)
+GUIDES = {"importance": importance, "saliency": saliency}
+SLIVER = 1e-3  # share of a place that is left over below this by rounding
+KEPT = 24  # described styles kept for the next call
+
+Regions = list[tuple[torch.Tensor, torch.Tensor]]  # (map on the content, map on the style) of what shows the same thing
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    """What systems that paint like any painting in one pass can be told.
+
+    `alpha` is how far the features go from the content's to the style's. With a `guide`, a share `keep` of that way is not gone
+    where it is white. `colors`, `blend`, `masks` and `feather` are those of PixelOptions. `checkpoint` is a file of a decoder
+    that was trained for this encoder; `checkpoint_hash` are the first 16 digits of its SHA-256, kept in every picture.
+    """
+
+    size: int = option(512, "Long side of the picture in pixels.")
+    encoder: object = option("vgg19", "vgg19, or pocket (fast, an approximation).")
+    alpha: float = option(1.0, "How much of the painting: 0 is the photo as the decoder gives it back, 1 is all.")
+    style_scale: float = option(1.0, "Stroke size: the painting's long side over the picture's.", flag="stroke")
+    colors: str = option("style", "style; the photo's: luminance, oklab, match; only: nothing is painted but the colours.")
+    guide: object = option("none", "What is painted less: none, importance, saliency, or a picture, white is kept.")
+    keep: float = option(0.7, "How much of the photo is kept where the guide is white: 0 is nothing, 1 all.")
+    blend: object = option(None, "Shares of several paintings, such as 0.7,0.3.", kind="numbers")
+    masks: object = option(
+        None, "A painting's place: a picture, white is its. Repeatable, in order.", flag="mask", kind="texts"
+    )
+    feather: float = option(0.02, "Blur of the masks' borders, as a share of the long side.")
+    checkpoint: object = option(None, "A decoder's file; else the one that ships for the encoder.")
+    checkpoint_hash: str | None = option(None, "Refuse a decoder whose SHA-256 begins otherwise.")
+    device: str = option("auto", "auto, cpu, cuda, or mps.")
+    precision: str = option("auto", "auto (bf16 where the machine has it), bf16, or fp32.")
+
+
+@dataclass
+class Transfer:
+    """The content at its working size, the styles at theirs, the networks, and the strength (a number or a map).
+
+    `regions` has for each style what it shows in common with the content; empty where no regions are asked for.
+    """
+
+    content: torch.Tensor
+    mix: StyleMix
+    encoder: Encoder
+    decoder: Decoder
+    alpha: float | torch.Tensor
+    settings: dict
+    colors: str
+    notes: list[str] = field(default_factory=list)
+    regions: list[Regions] = field(default_factory=list)
+    _seen: dict = field(default_factory=dict)
+
+    def encode(self, image: torch.Tensor, layers, edit=None) -> dict[str, torch.Tensor]:
+        """Features of an image at `layers`, with all that the decoder needs beside; see Encoder."""
+        return self.encoder(image.to(self.encoder.device), [*layers, *self.decoder.needs], edit)
+
+    def decode(self, features: dict[str, torch.Tensor], layer: str, edit=None) -> torch.Tensor:
+        """The image, not clamped, of features at `layer`, with what the encoder kept on its way there; see Decoder."""
+        size = tuple(self.content.shape[-2:])
+        return self.decoder(features[layer], layer, size, kept=features, edit=edit)["image"]
+
+    def change(self, transform: FeatureTransform, features: torch.Tensor, layer: str) -> torch.Tensor:
+        """The content's features at `layer`, changed after all the styles in their shares, places and regions."""
+        return transform.mix(features, self.parts(transform, layer, tuple(features.shape[-2:])))
+
+    def parts(self, transform: FeatureTransform, layer: str, size: tuple[int, int]) -> list[Part]:
+        """The styles as a transform takes them at `layer`, where the content has (h, w) places.
+
+        What a region has not, or has too little of (see feature_transforms.usable), goes after the whole style.
+        """
+        made = []
+        for number, style in enumerate(self.mix.paintings):
+            share = 1.0 if self.mix.masks else self.mix.blend[number]
+            place = at_size(self.mix.masks[number], size) if self.mix.masks else None
+            rest = torch.ones(1, 1, *size) if place is None else place
+            pairs = self.regions[number] if self.regions else []
+            before = len(made)
+            for ours, theirs in pairs if share else []:
+                here, features = torch.minimum(at_size(ours, size), rest), self._features(number, layer)
+                there = at_size(theirs, tuple(features.shape[-2:]))
+                if usable(here, there):
+                    made.append(Part(transform.look(features, there), share, here))
+                    rest = torch.where(rest - here > SLIVER, rest - here, 0)
+            if share and len(made) == before:
+                made.append(Part(self._target(transform, number, style, layer), share, place))
+            elif share and bool(rest.any()):
+                made.append(Part(self._target(transform, number, style, layer), share, rest, inside=False))
+        return made
+
+    def _target(self, transform: FeatureTransform, number: int, style: torch.Tensor, layer: str):
+        """What the transform reads from a whole style at `layer`, kept for the next run with the same painting."""
+        how = tuple(
+            (name, value) for name, value in vars(transform).items() if isinstance(value, (int, float)) and name != "alpha"
+        )
+        key = (type(transform), how, layer, *_key(self.encoder), hashlib.sha256(style.numpy().tobytes()).digest())
+        if key not in _described:
+            _described[key] = transform.look(self._features(number, layer))
+            while len(_described) > KEPT:
+                _described.popitem(last=False)
+        return _described[key]
+
+    def _features(self, number: int, layer: str) -> torch.Tensor:
+        """Features of a style at `layer`; those of all layers that its systems read are computed at once."""
+        if (number, layer) not in self._seen:
+            found = self.encoder(self.mix.paintings[number].to(self.encoder.device), self.mix.layers)
+            self._seen |= {(number, name): values for name, values in with_bands(found).items()}
+        return self._seen[number, layer]
+
+    def run(self, paint: Callable[[torch.Tensor], torch.Tensor]) -> Pass:
+        """The run of a function from the content to the picture, in [0, 1] or a little beyond."""
+
+        @torch.no_grad()
+        def painted(image):
+            made = paint(image).float().cpu().clamp(0, 1)
+            self._seen.clear()
+            return made
+
+        return Pass(painted, self.content, self.settings, self.colors, self.notes)
+
+
+_described: OrderedDict = OrderedDict()
+
+
+def _key(encoder: Encoder) -> tuple:
+    return *encoder.fingerprint.values(), encoder.pooling, str(encoder.device), encoder.dtype
+
+
+def with_bands(features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Features with the three Haar bands of each pooling beside them, "pool1.0" to "pool1.2", where wavelets were pooled."""
+    bands = {}
+    for name, kept in features.items():
+        if name.startswith("pool") and kept.is_floating_point():
+            bands |= {f"{name}.{number}": band for number, band in enumerate(kept.chunk(3, 1))}
+    return features | bands
+
+
+def transfer(
+    system: str, content, styles, options: TransferOptions, layers, upsampling: str = "nearest", kind: str = "decoder"
+) -> Transfer:
+    """Everything made ready for the system of that name, which reads the styles at `layers`. Raises NstlabError.
+
+    `upsampling` and `kind` say which decoder it paints with (see networks.load_decoder).
+    """
+    alpha, keep = check_alpha(options.alpha), check_alpha(options.keep)
+    colors = choose("colors", options.colors, COLORS)
+    photo = images.load(content, check_count("size", options.size))
+    shape = tuple(photo.shape[-2:])
+    long = max(1, round(max(shape) * float(options.style_scale)))
+    paintings = [images.resize(images.load(style), long) for style in styles]
+    if colors.startswith("match"):
+        paintings = [color.match_colors(each, photo, colors.partition("-")[2] or "monge") for each in paintings]
+    blend = None if options.blend is None else [float(share) for share in options.blend]
+    mix = style_mix(paintings, layers, options.style_scale, blend, "losses", options.masks, options.feather, shape)
+    device = best_device(options.device)
+    bits = 1 if precision_dtype(options.precision, device) == torch.float32 else 0.5
+    largest = max((tuple(each.shape[-2:]) for each in (photo, *paintings)), key=lambda size: size[0] * size[1])
+    check_memory(largest, device, BASE, bits * BYTES_A_PIXEL)
+    encoder, decoder = _networks(options, upsampling, kind)
+    made = {"system": system, "content": plain(content), "styles": [plain(style) for style in styles], **settings(options)}
+    made["checkpoint_hash"] = _checked(decoder, options.checkpoint_hash)
+    strength, notes = _strength(options.guide, content, photo, alpha, keep)
+    notes += [POCKET] if isinstance(encoder, PocketEncoder) else []
+    kept = "style" if colors.startswith("match") else colors
+    return Transfer(photo, mix, encoder, decoder, strength, made, kept, notes)
+
+
+def _strength(guide, content, photo: torch.Tensor, alpha: float, keep: float) -> tuple[float | torch.Tensor, list[str]]:
+    """The strength, a map (1, 1, H, W) where a guide keeps something, and notes about it."""
+    if guide is None or (isinstance(guide, str) and guide == "none"):
+        return alpha, []
+    if isinstance(guide, str) and guide in GUIDES:
+        found = GUIDES[guide](shrink(images.load(content), 512))
+    else:
+        found = load_map(guide, tuple(photo.shape[-2:]), "the guide")
+    notes = [f"guide: {found.method}", *([found.note] if found.note else [])]
+    if found.uniform:
+        return alpha, [*notes, "the guide is the same everywhere: nothing is kept more than the rest"]
+    return alpha * (1 - keep * found.resized(tuple(photo.shape[-2:])).map), notes
+
+
+def _networks(options: TransferOptions, upsampling: str, kind: str) -> tuple[Encoder, Decoder]:
+    """The encoder, with the pooling that the decoder undoes, and the decoder. Raises WeightsError, SettingError."""
+    encoder, decoder = options.encoder, options.checkpoint
+    if isinstance(encoder, torch.nn.Module) or isinstance(decoder, torch.nn.Module):  # given in Python
+        if not isinstance(encoder, torch.nn.Module):
+            encoder = load_encoder(
+                str(encoder), pooling=UPSAMPLINGS[upsampling][0], device=options.device, precision=options.precision
+            )
+        if encoder.pooling not in UPSAMPLINGS[upsampling]:
+            wanted = " or ".join(UPSAMPLINGS[upsampling])
+            raise SettingError(f"this system takes an encoder with pooling {wanted}, not {encoder.pooling}: make it so")
+        if not isinstance(decoder, torch.nn.Module):
+            decoder = load_decoder(encoder, upsampling, kind, decoder)
+        return encoder, decoder
+    path, time = (None, 0) if decoder is None else (expanded(decoder), 0)
+    if path is not None and Path(path).is_file():
+        time = Path(path).stat().st_mtime_ns
+    return _loaded(str(encoder), upsampling, kind, path, time, options.device, options.precision)
+
+
+@functools.lru_cache(maxsize=3)  # a slider asks for the same ones again and again
+def _loaded(name: str, upsampling: str, kind: str, path, time: int, device: str, precision: str) -> tuple[Encoder, Decoder]:
+    encoder = load_encoder(name, pooling=UPSAMPLINGS[upsampling][0], device=device, precision=precision)
+    return encoder, load_decoder(encoder, upsampling, kind, path)
+
+
+def _checked(decoder: Decoder, wanted: str | None) -> str | None:
+    """The first 16 digits of the SHA-256 of the decoder's file, if it has one. Raises WeightsError where others are wanted."""
+    found = digest(Path(decoder.file))[:16] if decoder.file else None
+    if wanted not in (None, found):
+        raise WeightsError(f"{decoder.file} is not the checkpoint asked for: its hash is {found}, not {wanted}")
+    return found
