@@ -6,13 +6,14 @@ from dataclasses import fields
 
 import pytest
 import torch
-from tiny import small, tiny
+from tiny import random_decoder, small, tiny, write_decoder
 
 from nstlab import images, options
 from nstlab.cli import app as cli
+from nstlab.encoders import load_encoder
 from nstlab.errors import NstlabError, SettingError, WeightsError
 from nstlab.experiments.recipe import command
-from nstlab.systems import registry, stylize
+from nstlab.systems import registry, stylize, transfer
 
 NAMES = list(registry.SYSTEMS)
 QUICK = {"steps": 2, "encoder": "pocket", "precision": "fp32", "device": "cpu", "seed": 3}
@@ -30,6 +31,20 @@ def checkpoints(tmp_path_factory):
             list(tiny(name, folder, steps=2))
             made[name] = folder / "last.safetensors"
     return made
+
+
+@pytest.fixture(autouse=True, scope="module")
+def decoders(tmp_path_factory):
+    """Decoders of a few random weights for the pocket encoder, in the place of those that ship."""
+    folder, encoder = tmp_path_factory.mktemp("decoders"), load_encoder("pocket", precision="fp32", device="cpu")
+    for kind, upsampling in (("decoder", "nearest"), ("adain", "nearest"), ("decoder", "wavelet"), ("decoder", "indices")):
+        suffix = "" if upsampling == "nearest" else f"_{upsampling}"
+        write_decoder(random_decoder(encoder, upsampling, ranks=[4] * 4), folder / f"{kind}_pocket{suffix}.safetensors")
+    patch = pytest.MonkeyPatch()
+    patch.setattr("nstlab.networks.decoder.SHIPPED", folder)
+    yield
+    patch.undo()
+    transfer._loaded.cache_clear()
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from nstlab import images
-from nstlab.encoders.vgg import BLOCKS
+from nstlab.encoders.vgg import BLOCKS, VGG
 from nstlab.files import cache_dir
+from nstlab.networks import Decoder, decoder, saved
 from nstlab.systems.train import training
 
 NETWORKS = {
@@ -54,6 +55,35 @@ class Poisoned(TinyEncoder):
     def forward(self, image, layers):
         self.looks -= 1
         return super().forward(image * (float("nan") if self.looks < 0 else 1), layers)
+
+
+def tiny_networks(upsampling="nearest", join="sum", width=6, seed=0):
+    """(an Encoder of VGG-19's layers with random weights, a Decoder for it with random weights)."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = [3] + [width] * sum(BLOCKS[16])
+    convs = [
+        (torch.randn(b, a, 3, 3, generator=generator) / (3 * a**0.5), torch.rand(b, generator=generator) / 4)
+        for a, b in zip(sizes, sizes[1:])
+    ]
+    pooling = decoder.UPSAMPLINGS[upsampling][0]
+    encoder = VGG(convs, ((0.5,) * 3, (0.25,) * 3), name="tiny", pooling=pooling, precision="fp32", device="cpu")
+    return encoder, random_decoder(encoder, upsampling, join)
+
+
+def random_decoder(encoder, upsampling="nearest", join="sum", ranks=None):
+    """A Decoder for an encoder with weights that say nothing, but are the same each time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        made = Decoder(encoder.channels, upsampling=upsampling, join=join, ranks=ranks, fingerprint=encoder.fingerprint)
+    with torch.no_grad():
+        (made.last.wide or made.last.near).weight.mul_(0.1)  # its pictures stay near grey
+    return made.eval().requires_grad_(False)
+
+
+def write_decoder(made, path):
+    """The file of a Decoder, as `load_decoder` reads it."""
+    described = {"builder": "Decoder", **made.options}
+    return saved.write(path, {f"ema.{k}": v for k, v in made.state_dict().items()}, {"system": "decoder", "network": described})
 
 
 def small(name: str) -> str:

@@ -37,6 +37,12 @@ class FeatureTransform:
     def __init__(self, alpha: float | torch.Tensor = 1.0):
         self.alpha = check_alpha(alpha)
 
+    @property
+    def reads(self) -> tuple:
+        """What `describe` depends on beside the style: the kind of transform and its numbers but alpha."""
+        numbers = {name: value for name, value in vars(self).items() if isinstance(value, (int, float)) and name != "alpha"}
+        return type(self).__name__, *sorted(numbers.items())
+
     def describe(self, style: torch.Tensor, mask: torch.Tensor | None = None) -> Any:
         """What is needed of a style's features (N, C, h, w), inside a mask (1 or N, 1, h, w) where there is one."""
         raise NotImplementedError
@@ -97,18 +103,18 @@ class FeatureTransform:
         return f"{type(self).__name__}(alpha {alpha})"
 
 
-def check_alpha(alpha) -> float | torch.Tensor:
-    """A strength: a number in [0, 1], or a map (1 or N, 1, H, W) of them. Raises SettingError."""
+def check_alpha(alpha, name: str = "alpha") -> float | torch.Tensor:
+    """A strength: a number in [0, 1], or a map (1 or N, 1, H, W) of them. Raises SettingError, which calls it `name`."""
     if torch.is_tensor(alpha) and alpha.ndim == 4 and alpha.shape[1] == 1:
         if not bool(((alpha >= 0) & (alpha <= 1)).all()):
-            raise SettingError(f"alpha: a map of {alpha.min():.3g} to {alpha.max():.3g}; its values lie in [0, 1]")
+            raise SettingError(f"{name}: a map of {alpha.min():.3g} to {alpha.max():.3g}; its values lie in [0, 1]")
         return alpha.float()
     try:
         number = float(alpha)
     except (TypeError, ValueError, RuntimeError):
-        raise SettingError("alpha: give a number in [0, 1] or a map (1, 1, H, W) of them") from None
+        raise SettingError(f"{name}: give a number in [0, 1] or a map (1, 1, H, W) of them") from None
     if not 0 <= number <= 1:
-        raise SettingError(f"alpha {number:g}: give a number from 0 (the content as it is) to 1")
+        raise SettingError(f"{name} {number:g}: give a number from 0 to 1")
     return number
 
 

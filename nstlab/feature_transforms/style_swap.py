@@ -43,7 +43,7 @@ class WhitenedSwap(StyleSwap):
 
     def __init__(self, alpha=1.0, patch: int = 3, floor: float = FLOOR):
         super().__init__(alpha, patch)
-        self.whitening = Whitening(floor=floor)
+        self.floor, self.whitening = floor, Whitening(floor=floor)
 
     def describe(self, style, mask=None):
         """(mean, root of the covariance, whitened patches) of the style."""

@@ -16,6 +16,7 @@ from nstlab import images
 from nstlab.errors import SettingError, WeightsError, check_count, choose
 from nstlab.files import expanded
 from nstlab.networks import saved
+from nstlab.networks.unpooling import pooled_sizes, spread, unpool_indices, unpool_wavelet
 
 SHIPPED = Path(__file__).parent.parent / "trained"
 KINDS = ("decoder", "adain")
@@ -32,17 +33,17 @@ class Decoder(nn.Module):
     bands that the pooling kept by "sum", the inverse of the Haar transform, or by "cat5", which weighs the four bands and the
     features before the pooling; these, the layers in `needs`, the encoder must then be asked for. `ranks` are those of the
     convolutions at full size, 1/2, 1/4, ...: a 3x3 convolution to so few channels and a 1x1 convolution back (None: whole
-    convolutions). `encoder` is the fingerprint of the encoder whose features it reads. Raises SettingError.
+    convolutions). `fingerprint` is that of the encoder whose features it reads. Raises SettingError.
     """
 
     def __init__(
         self, channels: dict[str, int], layer: str = "relu4_1", upsampling: str = "nearest", join: str = "sum", ranks=None,
-        encoder: dict | None = None,
+        fingerprint: dict | None = None,
     ):  # fmt: skip
         super().__init__()
         choose("layer", layer, [name for name in channels if name.endswith("_1")])
         self.upsampling = choose("upsampling", upsampling, UPSAMPLINGS)
-        self.join, self.encoder = choose("join", join, JOINS), encoder
+        self.join, self.fingerprint = choose("join", join, JOINS), fingerprint
         self.file = ""  # that it was loaded from
         self.layers = tuple(f"relu{level}_1" for level in range(_level(layer), 0, -1))  # deepest first
         self.channels = {name: check_count("channels", channels[name]) for name in self.layers}
@@ -63,7 +64,7 @@ class Decoder(nn.Module):
     def options(self) -> dict:
         """What builds this decoder again, with fresh weights: the arguments of Decoder."""
         named = {"layer": self.layers[0], "upsampling": self.upsampling, "join": self.join, "ranks": self.ranks}
-        return {"channels": dict(self.channels), **named, "encoder": self.encoder}
+        return {"channels": dict(self.channels), **named, "fingerprint": self.fingerprint}
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -226,43 +227,6 @@ class _Interleaved(torch.autograd.Function):
             parts[not back].copy_(parts[back])
 
 
-def pooled_sizes(size: tuple[int, int], count: int) -> list[tuple[int, int]]:
-    """(H, W) at the first `count` levels of an encoder: each pooling halves a side, rounded down, but leaves one pixel."""
-    sizes = [(check_count("size", size[0]), check_count("size", size[1]))]
-    for _ in range(count - 1):
-        sizes.append(tuple(max(1, side // 2) for side in sizes[-1]))
-    return sizes
-
-
-def spread(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Features (N, C, h, w) at the `size` (H, W) before the pooling: every pixel twice along each side, the last one of an odd
-    side three times."""
-    rows, columns = (
-        (torch.arange(side, device=x.device) // 2).clamp_max(old - 1) for side, old in zip(size, x.shape[-2:], strict=True)
-    )
-    return x[..., rows, :][..., columns]
-
-
-def unpool_indices(x: torch.Tensor, indices: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Features (N, C, h, w) put where the maxima were, by the `indices` of max pooling; zero elsewhere."""
-    flat = x.new_zeros(*x.shape[:2], size[0] * size[1]).scatter_(2, indices.flatten(2), x.flatten(2))
-    return flat.unflatten(2, size).contiguous(memory_format=torch.channels_last)
-
-
-def unpool_wavelet(x: torch.Tensor, bands: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """The inverse of the Haar pooling in encoders/base.py: mean (N, C, h, w) and bands (N, 3 C, h, w) -> (N, C, H, W).
-
-    The last row or column of an odd side, which the pooling dropped, repeats its neighbour.
-    """
-    across, down, both = bands.chunk(3, 1)
-    upper, lower = (x + across + down + both, x - across + down - both), (x + across - down - both, x - across - down + both)
-    rows, columns = (min(2, side) for side in size)
-    halves = [torch.stack(corners[:columns], -1).flatten(-2) for corners in (upper, lower)]
-    whole = torch.stack(halves[:rows], -2).flatten(-3, -2)
-    whole = images.pad(whole, (0, size[1] - whole.shape[-1], 0, size[0] - whole.shape[-2]), mirrored=False)
-    return whole.contiguous(memory_format=torch.channels_last)
-
-
 def _level(layer: str) -> int:
     return int(layer[4])
 
@@ -285,8 +249,8 @@ def load_decoder(encoder, upsampling: str | None = None, kind: str = "decoder", 
     tensors, info = saved.read(path)
     if info["network"].get("builder") != "Decoder":
         raise WeightsError(f"{path} is a checkpoint of {info['system']}, not a decoder: train one (nstlab train decoder)")
-    if info["network"].get("encoder") != encoder.fingerprint:
-        name = (info["network"].get("encoder") or {}).get("name", "unknown")
+    if info["network"].get("fingerprint") != encoder.fingerprint:
+        name = (info["network"].get("fingerprint") or {}).get("name", "unknown")
         raise WeightsError(
             f"{path} decodes features of the encoder {name} with other weights or scales than this {encoder.name}: load the"
             " encoder that it was trained with, or train another decoder"

@@ -10,12 +10,14 @@ Cost:   one pass: about a second at 512 px on a CPU, with the pocket encoder a f
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from nstlab.feature_transforms import AdaIN
 from nstlab.options import option
 from nstlab.systems.one_pass import Pass
 from nstlab.systems.registry import System
 from nstlab.systems.transfer import TransferOptions, transfer
+from nstlab.training.any_style import AnyStyle
 
 LAYER = "relu4_1"
 
@@ -48,4 +50,5 @@ SYSTEM = System(
     label="at once, like any painting",
     options=AdainOptions,
     plan=plan,
+    task=partial(AnyStyle, "adain"),
 )

@@ -53,8 +53,9 @@ class Pass:
 
 
 def check_memory(shape: tuple[int, int], device: torch.device, base: float, a_pixel: float) -> None:
-    """Refuse a picture of (H, W) that would not fit, and say which size would: a pass takes `base` bytes, and `a_pixel` more for
-    every pixel. Raises SettingError.
+    """Refuse a picture of (H, W) that would not fit, and say which size would. Raises SettingError.
+
+    A pass takes `base` bytes of memory, and `a_pixel` more for every pixel.
     """
     needed, free = base + a_pixel * shape[0] * shape[1], available_memory(device)
     if needed > free:

@@ -32,7 +32,8 @@ from nstlab.systems.styles import StyleMix, style_mix
 BASE, BYTES_A_PIXEL = 500e6, 1600  # of memory for a pass in fp32, measured with vgg19 at 1024 px (bf16: half as much a pixel)
 GUIDES = {"importance": importance, "saliency": saliency}
 SLIVER = 1e-3  # share of a place that is left over below this by rounding
-KEPT = 24  # described styles kept for the next call
+KEPT = 48  # described styles kept for the next call, each at one layer
+DECODED = "decoded."  # before the name of a layer: as the decoder gives it back
 
 Regions = list[tuple[torch.Tensor, torch.Tensor]]  # (map on the content, map on the style) of what shows the same thing
 
@@ -121,10 +122,9 @@ class Transfer:
 
     def _target(self, transform: FeatureTransform, number: int, style: torch.Tensor, layer: str):
         """What the transform reads from a whole style at `layer`, kept for the next run with the same painting."""
-        how = tuple(
-            (name, value) for name, value in vars(transform).items() if isinstance(value, (int, float)) and name != "alpha"
-        )
-        key = (type(transform), how, layer, *_key(self.encoder), hashlib.sha256(style.numpy().tobytes()).digest())
+        networks = (*self.encoder.fingerprint.values(), self.encoder.pooling, self.encoder.dtype, str(self.encoder.device))
+        decoder = self.decoder if layer.startswith(DECODED) else None
+        key = (transform.reads, layer, networks, decoder, hashlib.sha256(style.numpy().tobytes()).digest())
         if key not in _described:
             _described[key] = transform.look(self._features(number, layer))
             while len(_described) > KEPT:
@@ -132,10 +132,18 @@ class Transfer:
         return _described[key]
 
     def _features(self, number: int, layer: str) -> torch.Tensor:
-        """Features of a style at `layer`; those of all layers that its systems read are computed at once."""
+        """Features of a style at `layer`; those of all layers that the system reads are computed at once.
+
+        A layer may also be a Haar band, "pool1.0" to "pool3.2", or what the decoder makes of the style, "decoded.relu3_1".
+        """
         if (number, layer) not in self._seen:
-            found = self.encoder(self.mix.paintings[number].to(self.encoder.device), self.mix.layers)
-            self._seen |= {(number, name): values for name, values in with_bands(found).items()}
+            style = self.mix.paintings[number]
+            found = with_bands(self.encode(style, self.mix.layers))
+            if layer.startswith(DECODED):
+                deepest = self.decoder.layers[0]
+                decoded = self.decoder(found[deepest], deepest, tuple(style.shape[-2:]), kept=found)
+                found |= {DECODED + name: values for name, values in decoded.items()}
+            self._seen |= {(number, name): values for name, values in found.items()}
         return self._seen[number, layer]
 
     def run(self, paint: Callable[[torch.Tensor], torch.Tensor]) -> Pass:
@@ -151,10 +159,6 @@ class Transfer:
 
 
 _described: OrderedDict = OrderedDict()
-
-
-def _key(encoder: Encoder) -> tuple:
-    return *encoder.fingerprint.values(), encoder.pooling, str(encoder.device), encoder.dtype
 
 
 def with_bands(features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -173,20 +177,20 @@ def transfer(
 
     `upsampling` and `kind` say which decoder it paints with (see networks.load_decoder).
     """
-    alpha, keep = check_alpha(options.alpha), check_alpha(options.keep)
+    alpha, keep = check_alpha(options.alpha), check_alpha(options.keep, "keep")
     colors = choose("colors", options.colors, COLORS)
-    photo = images.load(content, check_count("size", options.size))
+    photo, paintings = images.load(content, check_count("size", options.size)), [images.load(style) for style in styles]
     shape = tuple(photo.shape[-2:])
     long = max(1, round(max(shape) * float(options.style_scale)))
-    paintings = [images.resize(images.load(style), long) for style in styles]
+    sizes = [shape, *(images.fit(tuple(each.shape[-2:]), long) for each in paintings)]
+    device = best_device(options.device)
+    bits = 1 if precision_dtype(options.precision, device) == torch.float32 else 0.5
+    check_memory(max(sizes, key=lambda size: size[0] * size[1]), device, BASE, bits * BYTES_A_PIXEL)
+    paintings = [images.resize(each, size) for each, size in zip(paintings, sizes[1:], strict=True)]
     if colors.startswith("match"):
         paintings = [color.match_colors(each, photo, colors.partition("-")[2] or "monge") for each in paintings]
     blend = None if options.blend is None else [float(share) for share in options.blend]
     mix = style_mix(paintings, layers, options.style_scale, blend, "losses", options.masks, options.feather, shape)
-    device = best_device(options.device)
-    bits = 1 if precision_dtype(options.precision, device) == torch.float32 else 0.5
-    largest = max((tuple(each.shape[-2:]) for each in (photo, *paintings)), key=lambda size: size[0] * size[1])
-    check_memory(largest, device, BASE, bits * BYTES_A_PIXEL)
     encoder, decoder = _networks(options, upsampling, kind)
     made = {"system": system, "content": plain(content), "styles": [plain(style) for style in styles], **settings(options)}
     made["checkpoint_hash"] = _checked(decoder, options.checkpoint_hash)

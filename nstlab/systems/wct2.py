@@ -20,7 +20,7 @@ from nstlab.options import option
 from nstlab.systems.one_pass import Pass
 from nstlab.systems.photo import PhotoOptions, find_regions, within
 from nstlab.systems.registry import System
-from nstlab.systems.transfer import transfer, with_bands
+from nstlab.systems.transfer import DECODED, transfer, with_bands
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 PLACES = ("encoder", "skip", "decoder")
@@ -41,7 +41,7 @@ def plan(content, styles, options: Wct2Options) -> Pass:
     whitening = Whitening(made.alpha, identity=1)
     change = lambda layer: lambda features: within(made.change(whitening, features, layer), features)
     down = {layer: change(layer) for layer in LAYERS if "encoder" in places}
-    up = {layer: change(layer) for layer in LAYERS[:-1] if "decoder" in places}
+    up = {layer: change(DECODED + layer) for layer in LAYERS[:-1] if "decoder" in places}
 
     def paint(image):
         deepest = LAYERS[-1:]

@@ -6,9 +6,10 @@ No style is learned: every step draws photos and styles (training/pairs.py), as 
 import torch
 import torch.nn.functional as F
 
+from nstlab.feature_transforms import AdaIN
 from nstlab.losses.moments import moment_loss
 from nstlab.networks import Ema
-from nstlab.stats import gram, mean_std, single
+from nstlab.stats import gram, single
 from nstlab.training.decoder import open_pair, task_weights
 from nstlab.training.loop import Training
 from nstlab.training.pairs import recoloured
@@ -18,15 +19,8 @@ STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 WEIGHTS = {"content": 1.0, "style": 10.0, "gram": 0.0, "identity": 20.0}
 
 
-def adain(content: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
-    """Content features (N, C, h, w) with the mean and standard deviation of the style's channels."""
-    (mean, std), (style_mean, style_std) = mean_std(content), mean_std(style)
-    wide = lambda values: values[..., None, None]
-    return wide(style_std) * (single(content) - wide(mean)) / wide(std) + wide(style_mean)
-
-
 class AnyStyle(Task):
-    """Train a Decoder to paint what `transform` makes of content and style features (N, C, h, w) at its deepest layer.
+    """Train a Decoder to paint what a FeatureTransform (AdaIN if None) makes of content and style at its deepest layer.
 
     Losses: "content", the mean squared distance of the painted picture's features to the transformed ones; "style", that of
     the means and standard deviations of channels to the style's at STYLE_LAYERS; "gram", that of Gram matrices there, over
@@ -37,10 +31,10 @@ class AnyStyle(Task):
     style_scale = None  # squares of any size: strokes of every width are styles too
 
     def __init__(
-        self, system: str = "adain", transform=adain, *, encoder="vgg19", device="auto", network=None, weights=None, lr=3e-4,
+        self, system: str, transform=None, *, encoder="vgg19", device="auto", network=None, weights=None, lr=3e-4,
         decay=0.998,
     ):  # fmt: skip
-        self.system, self.transform = system, transform
+        self.system, self.transform = system, transform or AdaIN()
         self.encoder, self.decoder = open_pair(encoder, device, network)
         self.info = {"builder": "Decoder", **self.decoder.options}
         self.settings = {"lr": check_lr(lr), "decay": decay}

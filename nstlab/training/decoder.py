@@ -98,7 +98,7 @@ def open_pair(encoder, device, network: dict | None) -> tuple[torch.nn.Module, D
     if found.pooling not in UPSAMPLINGS[upsampling]:
         raise SettingError(f"upsampling {upsampling} does not undo pooling {found.pooling}: choose another of the two")
     options = {"layer": LAYER, "ranks": RANKS.get(upsampling, {}).get(found.name)} | options
-    return found, Decoder(found.channels, encoder=found.fingerprint, **options)
+    return found, Decoder(found.channels, fingerprint=found.fingerprint, **options)
 
 
 def task_weights(asked: dict | None, defaults: dict) -> dict[str, float]:

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.encoders.base import pool
-from nstlab.networks.decoder import BEFORE_POOL, UPSAMPLINGS, Convolution, Decoder, spread, unpool_indices, unpool_wavelet
+from nstlab.networks.decoder import BEFORE_POOL, UPSAMPLINGS, Convolution, Decoder
+from nstlab.networks.unpooling import spread, unpool_indices, unpool_wavelet
 
 RIDGE = 1e-3  # of the mean variance of the inputs: what a weight costs
 MOST = 16_000  # places that a regression looks at
