@@ -91,7 +91,7 @@ def measured(content: str, style: str, setting: Setting, encoder) -> list[dict]:
         print(f"left out: {content}, in which nothing stands out ({pair.guide.method})", file=sys.stderr)
         return []
     rows = compare(pair, {name: VARIANTS[name] for name in setting.variants})
-    names = {"content": Path(content).stem, "style": Path(style).stem}
+    names = {"content": Path(content).name, "style": Path(style).name}
     return [{**names, **{key: value for key, value in row.items() if key != "image"}} for row in rows]
 
 

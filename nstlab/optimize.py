@@ -16,6 +16,9 @@ from nstlab.step import Step
 OPTIMIZERS = ("lbfgs", "adam")
 MEMORY = 10  # pairs of differences that L-BFGS remembers
 FIRST_CHANGE = 0.02  # mean change of a pixel in the first trial of a search without curvature
+FINE = 0.7  # blur in pixels that leaves what can be interpolated
+AROUND = 3.0  # blur in pixels within which the strength of fine detail is measured
+UNSEEN = 1e-6  # variance of details too faint to see (a quarter of a grey level)
 ADVICE = "try a smaller step size, smaller weights, or precision fp32"
 
 
@@ -23,8 +26,8 @@ def optimize(objective, start, steps: int = 100, *, optimizer="lbfgs", schedule=
     """Lower the objective by changing the pixels of `start` (1, 3, H, W); yield a Step for the start and after each change.
 
     `schedule` is [(long side or (H, W), steps), ...] from coarse to fine (see pyramid.schedule) and replaces `steps`;
-    without it the size stays that of `start`. The changes made at one scale are enlarged and added to the start at the next
-    size, so a start that is larger than the first scale keeps its fine details for the later ones.
+    without it the size stays that of `start`. The picture of one scale is enlarged for the next, and the start's details that
+    it has kept, or that had no room before, come with it: a start that is larger than the first scale keeps them for later.
 
     `optimizer` is "lbfgs" (every step lowers the loss, or the scale ends) or "adam" (step size `lr`, 0.02). `bounded` keeps
     every pixel in [0, 1] throughout, so that the optimised picture is the one that is saved; an unbounded run shows what
@@ -62,18 +65,32 @@ def _scales(objective, start, schedule, method, lr, bounded) -> Iterator[Step]:
 
 
 def _enlarged(image: torch.Tensor, start: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """The start at `size` (H, W) plus the enlarged difference of `image` from the start at the image's smaller size.
+    """`image` at the larger `size` (H, W), with the details of `start` that it has kept or that only that size has room for.
 
-    Interpolated, details of one or two pixels become a grid of rows and columns that no later step takes away: so the change
-    is blurred first. The finest details that it loses by that, and those that only the new size has room for, are sown as
-    noise of their strength; out of a smooth start they would grow in step with the encoder's pooling, as a grid again.
+    Interpolated, details of one or two pixels become a grid of rows and columns that no later step takes away. So the image is
+    blurred first. Of what that takes, the start's own part comes back from the start at `size`: so far as the image still has
+    it, and so far as it is form and not noise, unless the start is larger than the image and need not be interpolated. For the
+    rest noise is sown, of what strength the picture then lacks: out of a smooth one, details would grow in step with the
+    encoder's pooling, as a grid again.
     """
-    change = image - images.resize(start, tuple(image.shape[-2:]))
-    smooth = gaussian(change, 0.7)
-    lost = gaussian((change - smooth).square().mean(1, keepdim=True), 3.0)
-    smooth, lost = (F.interpolate(x, size, mode="bicubic", align_corners=False) for x in (smooth, lost))
+    small = images.resize(start, tuple(image.shape[-2:]))
+    smooth, form = gaussian(image, FINE), gaussian(small, FINE)
+    ours, theirs = image - smooth, small - form
+    own = _around(theirs.square())
+    kept = ((_around(ours * theirs) + UNSEEN) / (own + UNSEEN)).clamp(0, 1)
+    lost = _around((ours - kept * theirs).square())
+    if max(start.shape[-2:]) <= max(image.shape[-2:]):  # of white noise, half of the variance is that fine
+        kept = kept * (1 - 2 * own / (_around((small - gaussian(small, AROUND)).square()) + UNSEEN)).clamp_min(0)
+    smooth, form, kept, lost = (F.interpolate(x, size, mode="bicubic", align_corners=False) for x in (smooth, form, kept, lost))
+    details = kept.clamp(0, 1) * (images.resize(start, size) - form)
+    lacking = (2 * lost - _around(details.square(), size[0] / image.shape[-2])).clamp_min(0)
     noise = torch.randn(smooth.shape, generator=torch.Generator().manual_seed(0)).to(image.device)
-    return images.resize(start, size) + smooth + (2 * lost.clamp_min(0)).sqrt() * noise
+    return smooth + details + lacking.sqrt() * noise
+
+
+def _around(x: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+    """Mean (1, 1, H, W) over colours and over what lies within about AROUND * scale pixels."""
+    return gaussian(x.mean(1, keepdim=True), AROUND * scale)
 
 
 class _Evaluation:

@@ -1,8 +1,10 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.errors import DivergedError, SettingError
+from nstlab.filters import gaussian
 from nstlab.losses import ContentLoss, SmoothnessLoss, StyleLoss
 from nstlab.losses.base import Loss
 from nstlab.objective import Objective
@@ -225,6 +227,38 @@ def test_a_larger_start_keeps_its_details_for_the_finer_scales(fast_encoder):
     assert (_enlarged(small + change, start, (height, width)) - start - 0.1).abs().max() < 1e-5
 
 
+def fineness(image):
+    """Variance of what a blur of 0.7 pixels takes away, away from the border."""
+    return (image - gaussian(image, 0.7))[..., 8:-8, 8:-8].square().mean().item()
+
+
+def smoothly(change):
+    return F.interpolate(gaussian(change, 0.7), (128, 128), mode="bicubic", align_corners=False)
+
+
+def test_out_of_a_smooth_start_lost_detail_is_sown_as_noise(rng):
+    flat, change = torch.full((1, 3, 64, 64), 0.5), 0.05 * torch.randn(1, 3, 64, 64, generator=rng)
+    sown = _enlarged(flat + change, flat, (128, 128)) - 0.5 - smoothly(change)
+    assert sown[..., 8:-8, 8:-8].square().mean().item() == pytest.approx(2 * fineness(change), rel=0.05)
+    assert torch.equal(_enlarged(flat + change, flat, (128, 128)), _enlarged(flat + change, flat, (128, 128)))
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_a_start_of_noise_gets_no_noisier(side, rng):
+    """Neither where the run left it alone, nor where it has cleared it up."""
+    start = torch.rand(1, 3, side, side, generator=rng)
+    small, large = images.resize(start, 64), images.resize(start, 128)
+    assert fineness(_enlarged(small, start, (128, 128))) <= 1.001 * fineness(large)
+    assert fineness(_enlarged(gaussian(small, 2.0), start, (128, 128))) < 0.1 * fineness(large)
+
+
+def test_no_noise_is_sown_onto_the_fine_detail_of_a_larger_start(rng):
+    """A faint change: its smooth part is added to the start, and hardly more; to a smooth start, twice its fineness."""
+    start, change = torch.rand(1, 3, 128, 128, generator=rng), 0.01 * torch.randn(1, 3, 64, 64, generator=rng)
+    found = _enlarged(images.resize(start, 64) + change, start, (128, 128))
+    assert (found - start - smoothly(change))[..., 8:-8, 8:-8].square().mean() < 0.1 * fineness(change)
+
+
 def grid(image):
     """How much a picture is woven in step with the pixels: the strength of the spectral line of period 2 in the square of
     its differences, over their mean; along rows and columns, 0 for a picture that knows nothing of the grid."""
@@ -250,6 +284,8 @@ def test_no_grid_is_woven_by_growth_or_by_the_first_guess(rng):
     start = torch.full((1, 3, 256, 256), 0.5)
     change = 0.1 * torch.randn(1, 3, 128, 128, generator=rng)
     assert grid(_enlarged(start[..., ::2, ::2] + change, start, (256, 256))) < 0.15
+    start = torch.rand(1, 3, 128, 128, generator=rng)
+    assert grid(_enlarged(start, start, (256, 256))) < 0.15 and grid(_enlarged(start + change, start, (256, 256))) < 0.15
     gradient = torch.randn(1, 3, 256, 256, generator=rng)
     assert grid(_spread(gradient) - gradient) < 0.15
 

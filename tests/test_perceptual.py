@@ -1,15 +1,20 @@
+import inspect
+
 import pytest
 import torch
 from tiny import TinyEncoder
 
 from nstlab import images
 from nstlab.errors import SettingError
+from nstlab.filters import stroke_width
 from nstlab.losses import ContentLoss, SmoothnessLoss, StyleLoss
 from nstlab.losses.edge import OutlineLoss
-from nstlab.losses.region import RegionStyleLoss
+from nstlab.losses.region import RegionStyleLoss, painted_places
 from nstlab.losses.saliency import SaliencyContentLoss
-from nstlab.losses.structure import StructureLoss
+from nstlab.losses.semantic import InsideContentLoss
+from nstlab.losses.structure import BLOCK, StructureLoss
 from nstlab.objective import Objective
+from nstlab.systems import preserve
 from nstlab.training import perceptual
 from nstlab.training.perceptual import PerceptualObjective
 
@@ -27,16 +32,18 @@ def scene():
     return TinyEncoder(), photos, outputs, guides, [images.load("great-wave", 90), images.load("spring", 70)]
 
 
-def pixel_terms(encoder, photo, output, guide, paintings, share, k=8.0):
+def pixel_terms(encoder, photo, output, guide, paintings, share):
     """The same terms by the losses of pixel optimisation."""
-    regions = [(guide, painting, None) for painting in paintings]
+    regions = [(painted_places(guide), painting, None) for painting in paintings]
+    block = BLOCK * sum(part * stroke_width(painting) for part, painting in zip(share, paintings))
     losses = {
-        "content": SaliencyContentLoss(photo, guide, k=k),
+        "content": SaliencyContentLoss(photo, guide, k=20),
         "style": StyleLoss(paintings, blend=share),
         "smoothness": SmoothnessLoss(),
         "inside": RegionStyleLoss(regions, layers=perceptual.INSIDE_LAYERS, weights=share),
-        "structure": StructureLoss(photo, guide),
-        "edges": OutlineLoss(photo),
+        "structure": StructureLoss(photo, guide, block),
+        "semantic": InsideContentLoss(photo, guide),
+        "edges": OutlineLoss(photo, block),
     }
     objective = Objective(encoder, losses, {name: perceptual.WEIGHTS[name] for name in losses})
     return objective(output)
@@ -48,7 +55,7 @@ def test_terms_are_those_of_pixel_optimisation(scene, item, share):
     encoder, photos, outputs, guides, paintings = scene
     one = slice(item, item + 1)
     wanted_total, wanted = pixel_terms(encoder, photos[one], outputs[one], guides[one], paintings, share)
-    objective = PerceptualObjective(encoder, paintings, {"semantic": 0})
+    objective = PerceptualObjective(encoder, paintings)
     total, terms = objective(outputs[one], photos[one], torch.tensor([share]), guides[one])
     assert set(terms) == set(wanted)
     for name, value in wanted.items():
@@ -59,9 +66,7 @@ def test_terms_are_those_of_pixel_optimisation(scene, item, share):
 def test_with_vgg_too(scene, encoder):
     _, photos, outputs, guides, paintings = scene
     _, wanted = pixel_terms(encoder, photos[:1], outputs[:1], guides[:1], paintings, (0.5, 0.5))
-    _, terms = PerceptualObjective(encoder, paintings, {"semantic": 0})(
-        outputs[:1], photos[:1], torch.tensor([[0.5, 0.5]]), guides[:1]
-    )
+    _, terms = PerceptualObjective(encoder, paintings)(outputs[:1], photos[:1], torch.tensor([[0.5, 0.5]]), guides[:1])
     for name, value in wanted.items():
         assert terms[name].item() == pytest.approx(value.item(), rel=1e-5), name
 
@@ -75,13 +80,25 @@ def test_without_a_guide(scene):
     assert set(terms) == {"content", "style", "smoothness", "edges"}
 
 
-def test_semantic_by_hand(scene):
-    encoder, photos, outputs, guides, paintings = scene
-    features = [encoder(x[:1], ["relu3_1"])["relu3_1"] for x in (outputs, photos)]
-    error = (features[0] - features[1]).square().mean(1)[0]
-    places = torch.nn.functional.adaptive_avg_pool2d(guides[:1], error.shape)[0, 0]
-    _, terms = PerceptualObjective(encoder, paintings)(outputs[:1], photos[:1], torch.tensor([[1.0, 0.0]]), guides[:1])
-    assert terms["semantic"].item() == pytest.approx(((error * places).sum() / places.sum()).item(), rel=1e-5)
+def test_the_terms_are_those_of_preserve():
+    """With the same weights, but for the style of the whole."""
+    assert perceptual.WEIGHTS | {"style": 0} == preserve.DEFAULTS | {"style": 0}
+    assert inspect.signature(PerceptualObjective).parameters["k"].default == preserve.PreserveOptions().k
+
+
+def test_what_is_finer_than_the_strokes_is_free(scene):
+    """A checkerboard of single pixels on 192 px, where strokes are 2 to 3 pixels wide and blocks 3 to 5: with finer strokes
+    the same board is held."""
+    encoder, _, _, _, paintings = scene
+    photo = 0.2 + 0.6 * images.load("astronaut", 192)
+    board = 0.05 * torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(photo.shape[-2] // 2, photo.shape[-1] // 2)
+    guide, blend = torch.ones_like(photo[:, :1]), torch.tensor([[1.0, 0.0]])
+    only = dict.fromkeys(perceptual.WEIGHTS, 0) | {"structure": 1}
+    coarse, fine = (
+        PerceptualObjective(encoder, paintings, only, style_scale=scale)(photo + board, photo, blend, guide)[1]["structure"]
+        for scale in (1.0, 0.1)
+    )
+    assert coarse < 0.05 < 0.3 < fine
 
 
 def test_a_batch_is_the_mean_of_its_pictures(scene):

@@ -26,7 +26,9 @@ def train(
         str | None, typer.Option(help="Folder of paintings that the critic takes for real; else those of --style.")
     ] = None,
     annotations: Annotated[str | None, typer.Option(help="MS-COCO instances file: its outlines are the guides.")] = None,
-    guides: Annotated[str, typer.Option(help="What is kept: saliency (found once a photo), or none.")] = "saliency",
+    guides: Annotated[
+        str, typer.Option(help="What is kept: importance or saliency (found once a photo), or none.")
+    ] = "importance",
     steps: Annotated[int, typer.Option(help="Steps in all.")] = 1000,
     size: Annotated[int, typer.Option(help="Side of the training crops in pixels.")] = 256,
     batch: Annotated[int, typer.Option(help="Pictures a step, over all processes.")] = 4,

@@ -1,10 +1,12 @@
-"""The weightings of two papers, exactly. Ours is gram / (C N) and mean squares; theirs are other sums of the same."""
+"""The weightings of two papers, exactly, and of what is kept. Ours is gram / (C N) and mean squares; theirs are other sums."""
 
 import torch
 
 from nstlab.losses.base import Loss
 from nstlab.losses.content import ContentLoss
 from nstlab.losses.style import StyleLoss
+
+KEPT = {"inside": 40.0, "structure": 16.0, "semantic": 2.5, "edges": 120.0}  # beside content 1, of what keeps and paints
 
 
 def gatys2016(content: torch.Tensor, style: torch.Tensor, ratio: float = 1e-3) -> tuple[dict[str, Loss], dict[str, float]]:

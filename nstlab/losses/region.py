@@ -10,8 +10,14 @@ from nstlab.losses.base import Loss, shares
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.stats import gram, places_first, product
 
-INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")  # deeper statistics would ask for whole stars inside a face
+INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # deeper statistics would ask for whole stars inside a face
+PAINTED = 0.4  # importance from which a place is painted as much as any: of bodies and of things
 FEWEST = 1e-3  # share of the picture; a region smaller than this has no statistics worth matching
+
+
+def painted_places(guide: torch.Tensor) -> torch.Tensor:
+    """Where a graded guide asks for the style inside: all of what matters alike, whatever it is worth."""
+    return (guide / PAINTED).clamp(0, 1)
 
 
 def guided_gram(features: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:

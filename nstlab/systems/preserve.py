@@ -22,19 +22,18 @@ from nstlab.guidance.guide import Guide, load_map
 from nstlab.guidance.importance import importance
 from nstlab.losses import SmoothnessLoss
 from nstlab.losses.edge import OutlineLoss
+from nstlab.losses.presets import KEPT
+from nstlab.losses.region import INSIDE_LAYERS, painted_places
 from nstlab.losses.saliency import SaliencyContentLoss
 from nstlab.losses.semantic import InsideContentLoss
-from nstlab.losses.structure import StructureLoss
+from nstlab.losses.structure import BLOCK, StructureLoss
 from nstlab.options import option
 from nstlab.systems import gatys
 from nstlab.systems.pixel import PixelOptions, scene, weight_factors
 from nstlab.systems.registry import System
 from nstlab.systems.run import Run
 
-DEFAULTS = {**gatys.DEFAULTS, "inside": 40.0, "structure": 16.0, "semantic": 2.5, "edges": 120.0}
-INSIDE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")  # deeper statistics would ask for whole stars inside a face
-PAINTED = 0.4  # importance from which a place is painted as much as any: of bodies and of things
-BLOCK = 1.4  # of a stroke's width: what is finer is free
+DEFAULTS = {**gatys.DEFAULTS, **KEPT}
 FACE = 18  # blocks along the height of a face
 
 
@@ -71,7 +70,7 @@ def plan(content, styles, options: PreserveOptions) -> Run:
         block = BLOCK * made.mix.stroke_width()
         finer = finer_places(seen, found, block)
         losses |= {
-            "inside": made.mix.loss_inside((found.map / PAINTED).clamp(0, 1), INSIDE_LAYERS),
+            "inside": made.mix.loss_inside(painted_places(found.map), INSIDE_LAYERS),
             "structure": StructureLoss(made.content, found.map, block, finer),
             "semantic": InsideContentLoss(made.content, found.map),
             "edges": OutlineLoss(made.content, block, finer),

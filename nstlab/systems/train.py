@@ -7,6 +7,7 @@ import torch
 
 from nstlab.data import Coco, Files, Folder, Samples, leave_out, open_pictures
 from nstlab.errors import SettingError, check_seed, choose
+from nstlab.guidance.importance import importance
 from nstlab.guidance.saliency import saliency
 from nstlab.options import plain
 from nstlab.systems import registry
@@ -16,8 +17,18 @@ from nstlab.training.distributed import own_device
 from nstlab.training.loop import Training
 from nstlab.training.pairs import style_pictures
 
-GUIDES = ("saliency", "none")
 NETWORKS = {"decoder": Reconstruction}  # trained for systems to use: they paint nothing by themselves
+
+
+def _importance(image: torch.Tensor) -> torch.Tensor:
+    return importance(image).map
+
+
+def _saliency(image: torch.Tensor) -> torch.Tensor:
+    return saliency(image).map
+
+
+GUIDES = {"importance": _importance, "saliency": _saliency, "none": None}
 
 
 def trainable() -> list[str]:
@@ -26,22 +37,22 @@ def trainable() -> list[str]:
 
 
 def training(
-    system: str, content="samples", style="samples", *, real=None, annotations=None, guides="saliency", left_out=None,
+    system: str, content="samples", style="samples", *, real=None, annotations=None, guides="importance", left_out=None,
     seed: int = 0, folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None,
-    style_scale: float = 1.0, k: float = 8.0, lr: float | None = None, network: dict | None = None, task: dict | None = None,
+    style_scale: float = 1.0, k: float = 20.0, lr: float | None = None, network: dict | None = None, task: dict | None = None,
     init_from=None, **options,
 ) -> Training:  # fmt: skip
     """A training of `system` (one of `trainable()`) made ready: iterate it.
 
-    `content` are the photos and `style` the paintings to learn, or for a system that paints like any painting to draw styles
-    from beside the photos: folders, files, sample names, or "samples". Pictures that show the same as those in `left_out`
-    are not trained on. `real` are the paintings that critics take for real (those of `style` if None). `guides` say what is
-    kept where styles are learned: "saliency", "none", or a function from image to map; with `annotations`, an instances file
-    of MS-COCO, the photos' own outlines go before it. `encoder` is a name, or an encoder. `weights` are those of the task,
-    `style_scale` and `k` those of PerceptualObjective, `lr` the learning rate (None: the task's own), `network` the options
-    of the network, `task` further ones of the task, such as {"warmup_steps": 20}. `init_from` is a checkpoint of the same
-    system and styles, or of the same decoder: its averaged weights are the first ones, and may lie in fewer residual blocks.
-    `options` are those of Training. Raises NstlabError.
+    `content` are the photos and `style` the paintings to learn, or for a system that paints like any painting to draw
+    styles from beside the photos: folders, files, sample names, or "samples". Pictures that show the same as those in
+    `left_out` are not trained on. `real` are the paintings that critics take for real (those of `style` if None). `guides`
+    say what is kept where styles are learned: "importance", "saliency", "none", or a function from image to map; with
+    `annotations`, an instances file of MS-COCO, the photos' own outlines go before it. `encoder` is a name, or an encoder.
+    `weights` are those of the task, `style_scale` and `k` those of PerceptualObjective, `lr` the learning rate (None: the
+    task's own), `network` the options of the network, `task` further ones of the task, such as {"warmup_steps": 20}.
+    `init_from` is a checkpoint of the same system and styles, or of the same decoder: its averaged weights are the first
+    ones, and may lie in fewer residual blocks. `options` are those of Training. Raises NstlabError.
     """
     method = None if choose("trainable system", system, trainable()) in NETWORKS else registry.load(system)
     learns = method is not None and method.styles == "learned"
@@ -66,8 +77,9 @@ def training(
             second = style_pictures(paintings, photos) if method else None
     before = {} if init_from is None else {"init_from": str(init_from), "before": _init_from(learned, init_from)}
     guides = guides if learns else "none"
-    find = guides if callable(guides) else {"saliency": _saliency, "none": None}[choose("guides", guides, GUIDES)]
+    find = guides if callable(guides) else GUIDES[choose("guides", guides, GUIDES)]
     source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": plain(encoder)}
+    source |= {"left_out": left_out} if left_out else {}
     source = {key: value and str(value) for key, value in source.items()} | before
     source["guides"] = guides.__qualname__ if callable(guides) else guides
     made = Training(learned, photos, second, seed=seed, guides=find, folder=folder, device=device, source=source, **options)
@@ -102,10 +114,6 @@ def _init_from(learned, checkpoint) -> int:
     learned.ema.module.load_state_dict(network.state_dict())
     learned.fresh = False
     return info.get("step", 0) + info.get("settings", {}).get("before", 0)
-
-
-def _saliency(image: torch.Tensor) -> torch.Tensor:
-    return saliency(image).map
 
 
 def _paintings(system: str, style, most: int | None):

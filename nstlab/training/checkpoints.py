@@ -9,7 +9,7 @@ from nstlab.networks.saved import fill, part, read, write, write_network
 
 __all__ = ["PLACES", "Snapshot", "fill", "pack", "part", "read", "sweep", "unpack", "write", "write_network"]
 
-PLACES = ("content", "style", "real", "annotations", "init_from")  # settings that name files, which may have moved
+PLACES = ("content", "style", "real", "annotations", "left_out", "init_from")  # settings that name files, which may have moved
 
 
 def sweep(folder: Path) -> None:

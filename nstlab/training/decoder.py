@@ -19,7 +19,8 @@ from nstlab.training.regression import least_squares
 from nstlab.training.task import Task, add, check_lr, open_encoder
 
 LAYER = "relu4_1"  # where decoding begins
-RANKS = {"nearest": {"vgg19": (None, None, None, 96), "pocket": (24, 32, 48, 48)}, "wavelet": {"vgg19": (None, 64, 64, 64)}}
+THIN = (24, 32, 48, 48)
+RANKS = {(name, way): THIN for name in ("vgg19", "pocket") for way in UPSAMPLINGS} | {("vgg19", "nearest"): (None,) * 3 + (96,)}
 FIRST = 96  # crops that the first weights are fitted to
 WEIGHTS = {"image": 50.0, "features": 1.0, "blocks": 1.0}
 BEGINNINGS = (4, 4, 4, 4, 4, 3, 3, 2, 2, 1)  # the levels at which the pictures of a step begin to be decoded, by turns
@@ -97,7 +98,7 @@ def open_pair(encoder, device, network: dict | None) -> tuple[torch.nn.Module, D
     found = open_encoder(encoder, device, pooling=UPSAMPLINGS[upsampling][0])
     if found.pooling not in UPSAMPLINGS[upsampling]:
         raise SettingError(f"upsampling {upsampling} does not undo pooling {found.pooling}: choose another of the two")
-    options = {"layer": LAYER, "ranks": RANKS.get(upsampling, {}).get(found.name)} | options
+    options = {"layer": LAYER, "ranks": RANKS.get((found.name, upsampling))} | options
     return found, Decoder(found.channels, fingerprint=found.fingerprint, **options)
 
 

@@ -1,7 +1,8 @@
 """The objective of a network in training: the terms of pixel optimisation, for a batch of photos and a blend for each.
 
-Content and style after Johnson et al. 2016; the other terms are those of the system "preserve", with the photo's guide as the
-region that matters. One encoder pass over the batch serves all of them.
+Content and style after Johnson et al. 2016; the other terms are those of the system "preserve": what matters, by a graded guide
+of each photo, is kept above the width of the painting's strokes and painted below it. (Only "preserve" holds small faces finer:
+it has to find them in the photo.) One encoder pass over the batch serves all of them.
 """
 
 import torch
@@ -10,17 +11,18 @@ import torch.nn.functional as F
 from nstlab import images
 from nstlab.color import luminance
 from nstlab.errors import SettingError, check_weight, choose
-from nstlab.filters import at_size
+from nstlab.filters import at_size, blocks, stroke_width
 from nstlab.losses.edge import one_sided_edge_loss
-from nstlab.losses.region import FEWEST, INSIDE_LAYERS, GuidedGram
+from nstlab.losses.presets import KEPT
+from nstlab.losses.region import FEWEST, INSIDE_LAYERS, GuidedGram, painted_places
 from nstlab.losses.saliency import mean_one_weights, weighted_content_loss
 from nstlab.losses.smoothness import total_variation
-from nstlab.losses.structure import ssim_map
+from nstlab.losses.structure import BLOCK, ssim_map
 from nstlab.losses.style import STYLE_LAYERS
 from nstlab.stats import gram, single
 
-CONTENT_LAYER, SEMANTIC_LAYER = "relu4_2", "relu3_1"
-WEIGHTS = {"content": 1.0, "style": 30.0, "smoothness": 20.0, "inside": 3.0, "structure": 4.0, "semantic": 1.5, "edges": 120.0}
+CONTENT_LAYER = "relu4_2"  # of "content", and of "semantic" inside
+WEIGHTS = {"content": 1.0, "style": 30.0, "smoothness": 20.0, **KEPT}
 GUIDED = ("inside", "structure", "semantic")  # terms of which nothing is left without a guide
 
 
@@ -32,7 +34,7 @@ class PerceptualObjective:
     """
 
     def __init__(
-        self, encoder, paintings, weights: dict[str, float] | None = None, *, k: float = 8.0, style_scale: float = 1.0
+        self, encoder, paintings, weights: dict[str, float] | None = None, *, k: float = 20.0, style_scale: float = 1.0
     ):
         for name in weights or {}:
             choose("weight", name, WEIGHTS)
@@ -41,6 +43,7 @@ class PerceptualObjective:
         self.k, self.style_scale = check_weight("k", k), check_weight("style scale", style_scale)
         if not self.style_scale:
             raise SettingError("style scale 0: give the painting's long side over the picture's, such as 1")
+        self.strokes = [self.style_scale * stroke_width(painting) for painting in self.paintings]  # of the picture's long side
         self.size, self.targets = 0, []
 
     @torch.no_grad()
@@ -64,20 +67,19 @@ class PerceptualObjective:
         weights = {name: check_weight(name, self.weights[name]) for name in WEIGHTS}
         wanted = [name for name in WEIGHTS if weights[name] and (guides is not None or name not in GUIDED)]
         layers = {
-            "content": {CONTENT_LAYER}, "semantic": {SEMANTIC_LAYER}, "style": set(STYLE_LAYERS), "inside": set(INSIDE_LAYERS),
+            "content": {CONTENT_LAYER}, "semantic": {CONTENT_LAYER}, "style": set(STYLE_LAYERS), "inside": set(INSIDE_LAYERS),
         }  # fmt: skip
         ours = self.encoder(output, set().union(*(layers.get(name, ()) for name in wanted)))
         with torch.no_grad():
             theirs = self.encoder(photo, set().union(*(layers[name] for name in ("content", "semantic") if name in wanted)))
-        numbers = blend.any(0).nonzero().flatten().tolist()  # paintings that any of the pictures has a share of
         terms = {
             "content": lambda: self._content(ours, theirs, guides),
-            "style": lambda: self._style(ours, blend, numbers, STYLE_LAYERS),
+            "style": lambda: self._style(ours, blend, STYLE_LAYERS),
             "smoothness": lambda: total_variation(output),
-            "inside": lambda: self._style(ours, blend, numbers, INSIDE_LAYERS, guides),
-            "structure": lambda: _inside(1 - ssim_map(luminance(output), luminance(photo)), guides),
-            "semantic": lambda: _inside(_error(ours, theirs, SEMANTIC_LAYER), guides),
-            "edges": lambda: one_sided_edge_loss(output, photo),
+            "inside": lambda: self._style(ours, blend, INSIDE_LAYERS, painted_places(guides)),
+            "structure": lambda: self._above_strokes(_unlikeness, output, photo, blend, guides),
+            "semantic": lambda: _inside(_error(ours, theirs, CONTENT_LAYER), guides),
+            "edges": lambda: self._above_strokes(one_sided_edge_loss, output, photo, blend),
         }
         found = {name: terms[name]() for name in wanted}
         return sum((weights[name] * term for name, term in found.items()), 0 * output.mean()), found
@@ -89,8 +91,9 @@ class PerceptualObjective:
         weights = mean_one_weights(guides, target.shape[-2:], self.k)
         return weighted_content_loss(ours[CONTENT_LAYER], target, weights)
 
-    def _style(self, features, blend, numbers, layers, guides=None):
-        """Gram distance of each picture to its paintings, the `numbers`, by its blend; each over the painting's mean square."""
+    def _style(self, features, blend, layers, guides=None):
+        """Gram distance of each picture to its paintings, by its blend; each over the painting's mean square."""
+        numbers = blend.any(0).nonzero().flatten().tolist()  # paintings that any of the pictures has a share of
         total = blend.new_zeros(())
         if guides is not None:  # a picture whose guide marks nothing has no share of any
             blend = blend * (guides.mean((1, 2, 3)) > FEWEST)[:, None]
@@ -103,6 +106,21 @@ class PerceptualObjective:
                 distances = (grams - target).square().mean((1, 2)) / target.square().mean().clamp_min(1e-12)
                 total = total + (blend[:, number] * distances).sum()
         return total / (len(layers) * len(blend))
+
+    def _above_strokes(self, loss, output, photo, blend, guides=None):
+        """Mean over the pictures of a loss that reads blocks: as wide as the strokes of each one's paintings ask."""
+        total = 0.0
+        for number, shares in enumerate(blend.tolist()):
+            one = slice(number, number + 1)
+            width = sum(share * stroke for share, stroke in zip(shares, self.strokes, strict=True))
+            guide = None if guides is None else guides[one]
+            total = total + loss(output[one], photo[one], guide, BLOCK * width * max(output.shape[-2:]))
+        return total / len(blend)
+
+
+def _unlikeness(output, photo, guide, block) -> torch.Tensor:
+    """1 - SSIM of the luminance of blocks, where the guide is; 0 if it is nowhere."""
+    return _inside(1 - ssim_map(blocks(luminance(output), block), blocks(luminance(photo), block)), guide)
 
 
 def _error(ours, theirs, layer: str) -> torch.Tensor:
