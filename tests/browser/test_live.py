@@ -11,7 +11,7 @@ from nstlab.panels.live import LiveSliders, LiveTriangle
 
 three = ['starry-night', 'great-wave', 'composition-viii']
 encoder = load_encoder('pocket')
-painter = load_decoder(encoder, kind='adain')
+painter = load_decoder(encoder)
 look = lambda name: encoder(images.load(name, 96), ['relu4_1'])['relu4_1']
 photo, described, painted = look('cat'), [AdaIN().describe(look(name)) for name in three], []
 
