@@ -35,7 +35,7 @@ from nstlab.files import atomic_write, cache_dir
 FIXED = {"astronaut": "starry-night", "cat": "great-wave", "coffee": "composition-viii"}
 MEASURES = {"strokes": "stroke_share", "bare": "bare", "deep": "deep", "face": "face", "structure*": "1-structure",
             "recognised": "recognised", "edge F1": "edge_f1", "Gram share": "share"}  # fmt: skip
-AIMS = {"saliency": "deep", "inside": "stroke_share", "structure": "1-structure", "semantic": "deep", "edges": "edge_f1"}
+AIMS = {"inside": "stroke_share", "structure": "1-structure", "semantic": "deep"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,10 +46,10 @@ def test_sign_test_by_hand():
 
 def test_variants_switch_what_they_say():
     assert without() == {"weights": {}} and only(*TERMS) == without()
-    assert without("saliency", "edges") == {"k": 0.0, "weights": {"edges": 0.0}}
+    assert without("inside", "semantic") == {"weights": {"inside": 0.0, "semantic": 0.0}}
     assert set(VARIANTS) == {"full", *(f"{word} {term}" for word in ("only", "without") for term in TERMS)}
-    with pytest.raises(SettingError, match="did you mean saliency"):
-        without("salience")
+    with pytest.raises(SettingError, match="did you mean semantic"):
+        without("semantics")
 
 
 def test_no_terms_and_uniform_maps_are_gatys_exactly(fast_encoder):
@@ -118,7 +118,7 @@ def test_changes_leave_out_pairs_without_the_measure():
 
 def test_emphasis_alone_keeps_the_region_at_matched_style(pair):
     """Section 12: k = 4 lowers the feature distance inside by 15 % or more at a style distance within 5 %."""
-    match = pair.matched(only("saliency") | {"k": 4.0}, tolerance=0.05)
+    match = pair.matched(only() | {"k": 4.0}, tolerance=0.05)
     assert match.reached and pair.measure(match.image)["relu4_2"] < 0.85 * pair.measure(pair.baseline)["relu4_2"]
 
 

@@ -8,7 +8,6 @@ from nstlab import images
 from nstlab.errors import SettingError
 from nstlab.filters import stroke_width
 from nstlab.losses import ContentLoss, SmoothnessLoss, StyleLoss
-from nstlab.losses.edge import OutlineLoss
 from nstlab.losses.region import RegionStyleLoss, painted_places
 from nstlab.losses.saliency import SaliencyContentLoss
 from nstlab.losses.semantic import InsideContentLoss
@@ -37,13 +36,12 @@ def pixel_terms(encoder, photo, output, guide, paintings, share):
     regions = [(painted_places(guide), painting, None) for painting in paintings]
     block = BLOCK * sum(part * stroke_width(painting) for part, painting in zip(share, paintings))
     losses = {
-        "content": SaliencyContentLoss(photo, guide, k=20),
+        "content": SaliencyContentLoss(photo, guide, k=8),
         "style": StyleLoss(paintings, blend=share),
         "smoothness": SmoothnessLoss(),
         "inside": RegionStyleLoss(regions, layers=perceptual.INSIDE_LAYERS, weights=share),
         "structure": StructureLoss(photo, guide, block),
         "semantic": InsideContentLoss(photo, guide),
-        "edges": OutlineLoss(photo, block),
     }
     objective = Objective(encoder, losses, {name: perceptual.WEIGHTS[name] for name in losses})
     return objective(output)
@@ -55,7 +53,7 @@ def test_terms_are_those_of_pixel_optimisation(scene, item, share):
     encoder, photos, outputs, guides, paintings = scene
     one = slice(item, item + 1)
     wanted_total, wanted = pixel_terms(encoder, photos[one], outputs[one], guides[one], paintings, share)
-    objective = PerceptualObjective(encoder, paintings)
+    objective = PerceptualObjective(encoder, paintings, k=8)
     total, terms = objective(outputs[one], photos[one], torch.tensor([share]), guides[one])
     assert set(terms) == set(wanted)
     for name, value in wanted.items():
@@ -66,7 +64,7 @@ def test_terms_are_those_of_pixel_optimisation(scene, item, share):
 def test_with_vgg_too(scene, encoder):
     _, photos, outputs, guides, paintings = scene
     _, wanted = pixel_terms(encoder, photos[:1], outputs[:1], guides[:1], paintings, (0.5, 0.5))
-    _, terms = PerceptualObjective(encoder, paintings)(outputs[:1], photos[:1], torch.tensor([[0.5, 0.5]]), guides[:1])
+    _, terms = PerceptualObjective(encoder, paintings, k=8)(outputs[:1], photos[:1], torch.tensor([[0.5, 0.5]]), guides[:1])
     for name, value in wanted.items():
         assert terms[name].item() == pytest.approx(value.item(), rel=1e-5), name
 
@@ -77,7 +75,7 @@ def test_without_a_guide(scene):
     loss = ContentLoss(photos[:1])
     loss.prepare(encoder, SIZE)
     assert terms["content"].item() == pytest.approx(loss(encoder(outputs[:1], loss.layers)).item(), rel=1e-5)
-    assert set(terms) == {"content", "style", "smoothness", "edges"}
+    assert set(terms) == {"content", "style", "smoothness"}
 
 
 def test_the_terms_are_those_of_preserve():
@@ -133,12 +131,11 @@ def test_a_one_hot_blend_is_that_style(scene):
 
 def test_weights_act_at_once_and_zero_is_not_computed(scene, monkeypatch):
     encoder, photos, outputs, guides, paintings = scene
-    objective = PerceptualObjective(encoder, paintings, {"structure": 0, "edges": 0})
+    objective = PerceptualObjective(encoder, paintings, {"structure": 0})
     monkeypatch.setattr(perceptual, "ssim_map", lambda *_: pytest.fail("structure was computed"))
-    monkeypatch.setattr(perceptual, "one_sided_edge_loss", lambda *_: pytest.fail("edges were computed"))
     blend = torch.tensor([[1.0, 0.0]])
     total, terms = objective(outputs[:1], photos[:1], blend, guides[:1])
-    assert {"structure", "edges"}.isdisjoint(terms)
+    assert "structure" not in terms
     objective.weights["style"] *= 2
     doubled, _ = objective(outputs[:1], photos[:1], blend, guides[:1])
     assert (doubled - total).item() == pytest.approx(30 * terms["style"].item(), rel=1e-4)

@@ -69,12 +69,12 @@ def test_a_system_and_its_files_are_named(tmp_path):
     options = {
         "system": "preserve",
         "guide": str(guide),
-        "weights": {"edges": 0.0},
+        "weights": {"semantic": 0.0},
         "optimizer": "adam",
         "start": str(guide),
     }
     said = shlex.split(command(saved(tmp_path / "a.png", **options)))
-    wanted = f"--system preserve --guide {guide} --weight edges=0 --optimizer adam --start {guide} --size 32 --steps 1"
+    wanted = f"--system preserve --guide {guide} --weight semantic=0 --optimizer adam --start {guide} --size 32 --steps 1"
     assert said[:2] == ["nstlab", "stylize"] and said[-4:] == ["-o", str(tmp_path / "a.png"), "cat", "spring"]
     assert sorted(said[2:-4]) == sorted([*wanted.split(), "--encoder", "pocket"])
 

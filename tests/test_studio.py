@@ -8,7 +8,7 @@ import re
 import pytest
 import torch
 from PIL import Image
-from tiny import TinyEncoder, small
+from tiny import TinyEncoder, small, tiny_networks
 from waiting import until
 
 from nstlab import images
@@ -66,6 +66,25 @@ def test_it_opens_on_the_photo(panel):
     assert panel.swipe.before.value[:2] == b"\xff\xd8" and panel.swipe._row.layout.display == "none"
     assert panel.thumbs[0].value and [thumb.layout.display for thumb in panel.thumbs] == ["", "none", "none"]
     assert panel.protect.layout.display == panel.painter.layout.display == "none"
+
+
+def test_a_system_that_paints_like_any_painting_in_one_pass(monkeypatch):
+    real, (encoder, decoder) = studio.plan, tiny_networks()
+    monkeypatch.setattr(studio, "plan", lambda **wish: real(**wish, encoder=encoder, checkpoint=decoder))
+    monkeypatch.setattr(orders, "offered", lambda: {"adain": None, "preserve": None})
+    panel = Studio(small("cat"), small("great-wave"), system="adain", size=32)
+    assert panel.strength.layout.display == panel.protect.layout.display == ""
+    assert "all is painted alike" in panel.hint.value
+    panel.system.value = "preserve"
+    assert "what stands out is kept" in panel.hint.value
+    panel.system.value, panel.strength.value = "adain", 0.5
+    panel.paintings[1].pick.value = "starry-night"
+    painted(panel)
+    settings = panel.result.settings
+    assert (settings["system"], settings["alpha"], settings["guide"], len(settings["styles"])) == ("adain", 0.5, "none", 2)
+    panel.strength.value = 4
+    painted(panel)
+    assert panel.result.settings["alpha"] == 1 and "steps" not in panel.result.settings
 
 
 def test_painting_gives_a_picture_with_its_settings(panel, tmp_path):

@@ -65,7 +65,7 @@ def test_a_step_says_what_it_did(tmp_path):
     training = tiny("multiscale_gan", tmp_path, guides=lambda image: image[:, :1])
     steps = list(training)
     assert [step.index for step in steps] == list(range(1, 9)) and {step.scale for step in steps} == {32}
-    assert steps[0].image.shape == (1, 3, 32, 32) and steps[0].losses.keys() >= {"content", "style", "inside", "edges"}
+    assert steps[0].image.shape == (1, 3, 32, 32) and steps[0].losses.keys() >= {"content", "style", "inside", "structure"}
     assert "critic" not in steps[0].losses and steps[2].losses.keys() >= {"critic", "accuracy", "adversarial"}
     assert "critic" in steps[1].losses and "adversarial" not in steps[1].losses  # it learns, and is not heard yet
     assert [row["total"] for row in training.history] == [step.total for step in steps]
@@ -283,7 +283,7 @@ def test_progressive_goes_on_within_its_first_half(tmp_path):
         ({"style": ["starry-night", "spring"]}, r"begun with styles \['starry-night', 'great-wave'\], not"),
         ({"network": {"widths": (8, 8), "blocks": 1}}, r"begun with widths \[4, 8\], not \[8, 8\]"),
         ({"lr": 0.01}, "begun with lr 0.001, not 0.01"),
-        ({"k": 2.0}, "begun with k 8.0, not 2.0"),
+        ({"k": 2.0}, "begun with k 0.0, not 2.0"),
         ({"content": PHOTOS}, "begun with names .*, not"),
         ({"guides": "saliency"}, "begun with guides none, not saliency"),
         ({"progressive": True}, "begun with progressive False, not True"),

@@ -1,5 +1,6 @@
 """Systems that paint like any painting in one pass, on encoders and decoders of a few random weights."""
 
+import numpy as np
 import pytest
 import torch
 from tiny import random_decoder, small, tiny_networks, write_decoder
@@ -11,7 +12,7 @@ from nstlab.feature_transforms import AdaIN
 from nstlab.filters import sobel
 from nstlab.matting import Affinity, matting_energy, smooth
 from nstlab.stats import mean_std
-from nstlab.systems import plan, registry, stylize, transfer
+from nstlab.systems import onnx, plan, registry, stylize, transfer
 from nstlab.systems.adain import AdainOptions
 from nstlab.systems.photo import PhotoOptions, find_regions
 
@@ -149,7 +150,7 @@ def test_regions_take_their_statistics_from_each_other(name):
 
 def prepared(content, styles, **options):
     options = PhotoOptions(size=64, **options, **networks("wct2"))
-    made = transfer.transfer("wct2", content, styles, options, ("relu1_1", "relu4_1"), "wavelet")
+    made = transfer.transfer("wct2", content, styles, options, ("relu1_1", "relu4_1"), 1000, "wavelet")
     find_regions(made, content, styles, options)
     return made
 
@@ -293,6 +294,26 @@ def test_colours(name, colors):
     assert not torch.allclose(plain, kept, atol=1e-3)
     with pytest.raises(SettingError, match="unknown colors"):
         paint(name, content, [style], colors="sepia")
+
+
+def test_onnx_paints_like_any_painting_at_any_size(tmp_path):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    encoder = load_encoder("pocket", precision="fp32", device="cpu")
+    decoder = random_decoder(encoder, ranks=[2] * 4)
+    path = onnx.export_onnx(write_decoder(decoder, tmp_path / "mine.safetensors"), tmp_path / "x.onnx", 32)
+    session = runtime.InferenceSession(str(path))
+    assert session.get_modelmeta().custom_metadata_map["nstlab"] == '{"styles": "any", "multiple": 8}'
+    for size, other, alpha in (((40, 24), (16, 48), 1.0), ((16, 32), (32, 32), 0.3)):
+        content, style = noise(*size), noise(*other, seed=1)
+        found = session.run(None, {"content": content.numpy(), "style": style.numpy(), "alpha": np.array(alpha, np.float32)})
+        again = {"encoder": encoder, "checkpoint": decoder, "alpha": alpha, "style_scale": max(other) / max(size)}
+        want = stylize(content, [style], system="adain", size=max(size), **again).image
+        assert torch.allclose(torch.from_numpy(found[0]), want, atol=1e-4)
+    wavelets = write_decoder(random_decoder(encoder, "wavelet", ranks=[2] * 4), tmp_path / "wavelet.safetensors")
+    with pytest.raises(WeightsError, match="wavelet.safetensors undoes wavelet pooling"):
+        onnx.export_onnx(wavelets, tmp_path / "y.onnx")
 
 
 def test_options_that_are_no_numbers():

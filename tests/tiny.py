@@ -16,6 +16,7 @@ NETWORKS = {
     "johnson": {"widths": (4, 8), "blocks": 1},
     "conditional": {"widths": (4, 8), "blocks": 1},
     "multiscale_gan": {"widths": (4, 8), "blocks": 1, "draft": {"widths": (4, 8), "blocks": 1}},
+    "neural_preset": {"k": 8, "widths": (4, 8), "hidden": 16},
 }
 GAME = {"warmup_steps": 2, "critic": {"width": 4}}
 PHOTOS = ["astronaut", "cat", "citrus-fruits", "coffee", "dandelions", "honey-bee", "rocket", "two-dogs"]

@@ -22,6 +22,7 @@ def train(
     leave_out: Annotated[
         str | None, typer.Option(help="A folder, or samples: pictures that show the same as these are not trained on.")
     ] = None,
+    hold_out: Annotated[bool, typer.Option("--hold-out", help="Every tenth photo is kept apart, to judge by.")] = False,
     real: Annotated[
         str | None, typer.Option(help="Folder of paintings that the critic takes for real; else those of --style.")
     ] = None,
@@ -67,8 +68,8 @@ def train(
     named = parse_values("network", network) | ({} if blocks is None else {"blocks": blocks})
     one_or_all = lambda sources: list(sources) if len(sources) > 1 else sources[0]
     made = training(
-        system, one_or_all(content), one_or_all(style), real=real, left_out=leave_out, annotations=annotations,
-        guides=guides, seed=seed, folder=out, device=device, encoder=encoder,
+        system, one_or_all(content), one_or_all(style), real=real, left_out=leave_out, hold_out=hold_out,
+        annotations=annotations, guides=guides, seed=seed, folder=out, device=device, encoder=encoder,
         weights=weights_of(weight), lr=lr, style_scale=style_scale, steps=steps, size=size, batch=batch,
         accumulate=accumulate, workers=workers, progressive=progressive, save_every=save_every, resume=resume,
         precision=precision, tensorboard=tensorboard, init_from=init_from, task=game,

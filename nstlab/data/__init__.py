@@ -3,7 +3,7 @@
 from nstlab.data.alike import leave_out
 from nstlab.data.batches import Batch, Batches
 from nstlab.data.coco import Coco
-from nstlab.data.pictures import Files, Folder, Pictures, Repeated, Samples, open_pictures
+from nstlab.data.pictures import Files, Folder, Pictures, Repeated, Samples, every_tenth, open_pictures
 from nstlab.data.wikiart import WikiArt, Work, stream_wikiart
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Samples",
     "WikiArt",
     "Work",
+    "every_tenth",
     "leave_out",
     "open_pictures",
     "stream_wikiart",

@@ -132,6 +132,14 @@ def open_pictures(source, kind: str) -> Files:
     return Files([path.name if path.name == Path(source).name else str(source)], [path])
 
 
+def every_tenth(pictures: Files) -> tuple[Files, Files]:
+    """(the others, every tenth picture) of a set: what a network is judged on, it must not have seen."""
+    numbers = range(len(pictures))
+    parts = [number for number in numbers if number % 10 != 9], [number for number in numbers if number % 10 == 9]
+    some = lambda part: Files([pictures.names[number] for number in part], [pictures.paths[number] for number in part])
+    return some(parts[0]), some(parts[1])
+
+
 def _files(root: Path, above: tuple[str, ...] = ()):
     """The files below a folder that are not hidden; links to folders are followed, except back to a folder they lie in."""
     real = os.path.realpath(root)

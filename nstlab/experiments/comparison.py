@@ -25,15 +25,14 @@ UNREAD = ("relu3_3", "relu4_4")  # layers that neither a loss nor the style dist
 DEEP = ("relu4_4", "relu5_1")  # no loss asks for the photo's features there
 UP = ("edge_f1", "share", "stroke_share", "recognised", "faces_found")  # measures of which more is better
 MEASURED = Path(__file__).with_name("preservation.json")
-TERMS = ("saliency", "inside", "structure", "semantic", "edges")  # what "preserve" adds to "gatys"
+TERMS = ("inside", "structure", "semantic")  # what "preserve" adds to "gatys"
 
 
 def without(*terms: str) -> dict:
     """Options of "preserve" with these of its TERMS switched off."""
     for term in terms:
         choose("term", term, TERMS)
-    options: dict = {"k": 0.0} if "saliency" in terms else {}
-    return options | {"weights": {term: 0.0 for term in terms if term != "saliency"}}
+    return {"weights": dict.fromkeys(terms, 0.0)}
 
 
 def only(*terms: str) -> dict:

@@ -2,7 +2,8 @@
 
 from nstlab.feature_transforms.adain import AdaIN
 from nstlab.feature_transforms.base import FeatureTransform, Part, usable
+from nstlab.feature_transforms.color_map import ColorMap
 from nstlab.feature_transforms.style_swap import StyleSwap, WhitenedSwap
 from nstlab.feature_transforms.whitening import Whitening
 
-__all__ = ["AdaIN", "FeatureTransform", "Part", "StyleSwap", "WhitenedSwap", "Whitening", "usable"]
+__all__ = ["AdaIN", "ColorMap", "FeatureTransform", "Part", "StyleSwap", "WhitenedSwap", "Whitening", "usable"]

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from nstlab import images
 from nstlab.errors import check_count
-from nstlab.filters import at_size, blocks, laplacian, sobel
+from nstlab.filters import laplacian, sobel
 from nstlab.losses.base import Loss
 
 
@@ -14,18 +14,9 @@ def laplacian_loss(image: torch.Tensor, content: torch.Tensor, pool: int = 4) ->
     return F.mse_loss(laplacian(image, pool), laplacian(content, pool))
 
 
-def one_sided_edge_loss(
-    image: torch.Tensor, content: torch.Tensor, guide: torch.Tensor | None = None, block: float = 1
-) -> torch.Tensor:
-    """Mean square of the edge strength that the content has and the image lacks; edges that are new cost nothing.
-
-    Averaged with the weights of a map, if given; with a `block` of more than 1 pixel, of the edges between `blocks`.
-    """
-    lost = F.relu(sobel(blocks(content, block)) - sobel(blocks(image, block))).square()
-    if guide is None:
-        return lost.mean()
-    guide = at_size(guide, tuple(lost.shape[-2:]))
-    return (guide * lost).sum() / guide.sum().clamp_min(1e-6)
+def one_sided_edge_loss(image: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
+    """Mean square of the edge strength that the content has and the image lacks; edges that are new cost nothing."""
+    return F.relu(sobel(content) - sobel(image)).square().mean()
 
 
 class EdgeLoss(Loss):
@@ -47,23 +38,15 @@ class EdgeLoss(Loss):
 
 
 class OutlineLoss(Loss):
-    """`one_sided_edge_loss` to the photo, everywhere, at blocks of that share of the long side (0: between pixels).
+    """`one_sided_edge_loss` to the photo, everywhere."""
 
-    `finer` are places of finer detail, as [(map (1, 1, H, W), block)]: each adds its own loss in proportion to its area.
-    """
-
-    def __init__(self, content: torch.Tensor, block: float = 0.0, finer=()):
+    def __init__(self, content: torch.Tensor):
         super().__init__()
-        self.content, self.block, self.finer = images.check(content), block, tuple(finer)
+        self.content = images.check(content)
 
     @torch.no_grad()
     def prepare(self, encoder, size):
         self.target = images.resize(self.content, size).to(encoder.device)
-        self.parts = [(1.0, None, self.block * max(size))]
-        for places, block in self.finer:
-            places = at_size(places, size).to(encoder.device)
-            self.parts.append((float(places.mean()), places, block * max(size)))
 
     def forward(self, features):
-        image = features["image"]
-        return sum(share * one_sided_edge_loss(image, self.target, guide, block) for share, guide, block in self.parts)
+        return one_sided_edge_loss(features["image"], self.target)

@@ -5,6 +5,7 @@ from nstlab.networks.discriminator import MultiscaleDiscriminator, PatchDiscrimi
 from nstlab.networks.ema import Ema
 from nstlab.networks.generator import StyleNet, new_style, style_parameters
 from nstlab.networks.multiscale import MultiscaleNet
+from nstlab.networks.preset_net import PresetNet
 
 __all__ = [
     "Decoder",
@@ -12,6 +13,7 @@ __all__ = [
     "MultiscaleDiscriminator",
     "MultiscaleNet",
     "PatchDiscriminator",
+    "PresetNet",
     "StyleNet",
     "load_decoder",
     "new_style",

@@ -8,7 +8,7 @@ from nstlab.errors import check_count
 
 def pooled_sizes(size: tuple[int, int], count: int) -> list[tuple[int, int]]:
     """(H, W) at the first `count` levels of an encoder: each pooling halves a side, rounded down, but leaves one pixel."""
-    sizes = [(check_count("size", size[0]), check_count("size", size[1]))]
+    sizes = [tuple(side if isinstance(side, torch.SymInt) else check_count("size", side) for side in size)]  # a traced one
     for _ in range(count - 1):
         sizes.append(tuple(max(1, side // 2) for side in sizes[-1]))
     return sizes

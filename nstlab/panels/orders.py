@@ -5,6 +5,7 @@ import html
 import json
 import re
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 
 from nstlab import images
@@ -23,6 +24,20 @@ def offered() -> dict[str, list[str] | None]:
         except WeightsError:  # no checkpoint of it ships
             continue
     return found
+
+
+def strength(system: str, factor: float) -> dict:
+    """The option by which a system is painted so many times as strongly as usual; {} for one that has no such option."""
+    method = registry.load(system)
+    if method.takes("weights"):
+        return {"weights": {"style": round(factor, 3)}}
+    usual = {field.name: field.default for field in fields(method.options)}.get("alpha")
+    return {} if usual is None else {"alpha": round(min(1.0, usual * factor), 3)}
+
+
+def finds_what_matters(system: str) -> bool:
+    """Whether a system that takes a guide finds one in the photo where none is given."""
+    return any(field.name == "guide" and field.default is None for field in fields(registry.load(system).options))
 
 
 def file_name(photo: str, paintings: list[str]) -> str:

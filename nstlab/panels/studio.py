@@ -175,7 +175,7 @@ class Studio(parts.Panel):
                 free = next((name for name in names if name not in taken), names[0])
                 chooser.show(free if chooser is self.paintings[0] else None)
                 self._take_painting(chooser, chooser.source)
-        self.strength.layout.display = "" if registry.load(system).takes("weights") else "none"
+        self.strength.layout.display = "" if orders.strength(system, 1.0) else "none"
         keeps = registry.load(system).takes("guide")
         self.protect.layout.display = self.hint.layout.display = "" if keeps else "none"
         painting = keeps and self.protect.value
@@ -183,11 +183,10 @@ class Studio(parts.Panel):
         self.painter.layout.display = "" if painting else "none"
         self.swipe.layout.display = "none" if painting else ""
         marked = 100 * self.painter.guide.map.mean().item()
-        said = (
-            f"{marked:.0f} % of the photo is marked to be kept."
-            if self._marked()
-            else "Nothing is marked: what stands out is kept."
-        )
+        said = f"{marked:.0f} % of the photo is marked to be kept."
+        if not self._marked():
+            rest = "what stands out is kept" if orders.finds_what_matters(system) else "all is painted alike"
+            said = f"Nothing is marked: {rest}."
         self.hint.value = "Mark it in the photo, then go back." if painting else said
 
     def _marked(self) -> bool:
@@ -199,7 +198,8 @@ class Studio(parts.Panel):
         styles = [chooser for chooser in self.paintings if chooser.source is not None]
         wish = {"content": self.photo.source, "styles": [c.source for c in styles], "system": system, "size": self.size.value}
         if registry.load(system).takes("steps"):
-            wish |= {"steps": self._steps, "seed": self._seed, "weights": {"style": round(self.strength.value, 3)}}
+            wish |= {"steps": self._steps, "seed": self._seed}
+        wish |= orders.strength(system, self.strength.value)
         if registry.load(system).takes("guide") and self._marked():
             wish["guide"] = self.painter.guide
         self._names = self.photo.name, [chooser.name for chooser in styles]

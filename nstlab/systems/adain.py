@@ -20,6 +20,7 @@ from nstlab.systems.transfer import TransferOptions, transfer
 from nstlab.training.any_style import AnyStyle
 
 LAYER = "relu4_1"
+A_PIXEL = 900  # bytes of memory, measured with vgg19
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,11 @@ class AdainOptions(TransferOptions):
 
 def plan(content, styles, options: AdainOptions) -> Pass:
     """Make a pass ready. Raises NstlabError."""
-    made = transfer("adain", content, styles, options, (LAYER,), kind="adain")
+    made = transfer("adain", content, styles, options, (LAYER,), A_PIXEL, kind="adain")
     adain = AdaIN(made.alpha)
 
     def paint(image):
+        made.describe({LAYER: adain})
         features = made.encode(image, (LAYER,))
         features[LAYER] = made.change(adain, features[LAYER], LAYER)
         return made.decode(features, LAYER)

@@ -6,23 +6,26 @@ from pathlib import Path
 import torch
 
 from nstlab.errors import SettingError, WeightsError, choose
-from nstlab.networks import MultiscaleNet, StyleNet
+from nstlab.networks import MultiscaleNet, PresetNet, StyleNet
 from nstlab.networks.decoder import built
 from nstlab.training import checkpoints
 from nstlab.training.checkpoints import PLACES
 
-BUILDERS = {"StyleNet": StyleNet, "MultiscaleNet": MultiscaleNet}
+BUILDERS = {"StyleNet": StyleNet, "MultiscaleNet": MultiscaleNet, "PresetNet": PresetNet}
 PATHS = (*PLACES, "encoder")  # settings of a training that may name files
 
 
-def describe(builder: str, styles: list[str], options: dict) -> dict:
-    """What it takes to build a network again: its builder, its styles and all its options, defaults too, as they may change."""
-    signature = inspect.signature(BUILDERS[builder])
+def describe(builder: str, styles: list[str] | None, options: dict) -> dict:
+    """What it takes to build a network again: its builder, its styles and all its options, defaults too, as they may change.
+
+    `styles` is None for a network that learns none: then their number is not the first argument of its builder.
+    """
+    signature, count = inspect.signature(BUILDERS[builder]), () if styles is None else (len(styles),)
     for option in options:
-        choose("network option", option, list(signature.parameters)[1:])
-    call = signature.bind(len(styles), **options)
+        choose("network option", option, list(signature.parameters)[len(count) :])
+    call = signature.bind(*count, **options)
     call.apply_defaults()
-    return {"builder": builder, **call.arguments, "styles": list(styles)}
+    return {"builder": builder, **call.arguments} | ({} if styles is None else {"styles": list(styles)})
 
 
 def build(described: dict, source) -> torch.nn.Module:
@@ -31,8 +34,10 @@ def build(described: dict, source) -> torch.nn.Module:
         return built(described, source)
     described = dict(described)
     try:
-        builder, styles = BUILDERS[described.pop("builder")], described.pop("styles")
-        return builder(len(styles), **described)
+        builder = BUILDERS[described.pop("builder")]
+        if "styles" in inspect.signature(builder).parameters:
+            described["styles"] = len(described["styles"])
+        return builder(**described)
     except (KeyError, TypeError, SettingError) as error:
         raise WeightsError(f"{source} is of a network that cannot be built here ({error}): train it anew") from None
 

@@ -9,6 +9,7 @@ from nstlab.errors import SettingError
 from nstlab.filters import shrink
 from nstlab.guidance import Segments, load_labels, match_names, match_numbers, segments
 from nstlab.options import option
+from nstlab.systems.pixel import Scene
 from nstlab.systems.transfer import Regions, Transfer, TransferOptions
 
 SEEN = 512  # long side in pixels at which regions are found
@@ -28,8 +29,8 @@ class PhotoOptions(TransferOptions):
     style_segments: object = option(None, "A style's picture of labels. Repeatable, in order.", kind="texts")
 
 
-def find_regions(made: Transfer, content, styles, options: PhotoOptions) -> None:
-    """Give a Transfer its regions, and a note about them. Raises NstlabError."""
+def find_regions(made: Transfer | Scene, content, styles, options) -> None:
+    """Give a Transfer or a Scene its regions, and a note about them. Raises NstlabError."""
     labels = list(options.style_segments or ())
     if options.segments is None or (isinstance(options.segments, str) and options.segments == "none"):
         if labels:

@@ -24,6 +24,7 @@ from nstlab.systems.transfer import transfer
 LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")
 SMOOTHINGS = ("matting", "guided", "none")
 WINDOW, VARIANCE = 1 / 15, 1e-3  # of the guided filter: radius as a share of the long side; what counts as flat
+A_PIXEL = 2200  # bytes of memory, measured with vgg19
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,12 @@ class PhotoWctOptions(PhotoOptions):
 def plan(content, styles, options: PhotoWctOptions) -> Pass:
     """Make a pass ready. Raises NstlabError."""
     smoothing, beta = choose("smoothing", options.smoothing, SMOOTHINGS), check_beta(options.beta)
-    made = transfer("photo_wct", content, styles, options, LEVELS, upsampling="indices")
+    made = transfer("photo_wct", content, styles, options, LEVELS, A_PIXEL, upsampling="indices")
     find_regions(made, content, styles, options)
     whitening = Whitening(made.alpha, identity=1)
 
     def paint(photo):
+        made.describe(dict.fromkeys(LEVELS, whitening))
         image = photo
         for level in LEVELS:
             features = made.encode(image, (level,))

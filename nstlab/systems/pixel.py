@@ -76,12 +76,17 @@ class Scene:
     settings: dict
     finish_image: Callable[[torch.Tensor], torch.Tensor]
     notes: list[str] = field(default_factory=list)
+    regions: list = field(default_factory=list)  # for each painting, of a few systems: [(map on the content, map on it), ...]
 
-    def run(self, losses: dict, defaults: dict[str, float], weights: dict[str, float] | None) -> Run:
-        """The run of these losses, each at its default weight times the user's factor."""
+    def run(self, losses: dict, defaults: dict[str, float], weights: dict[str, float] | None, late=()) -> Run:
+        """The run of these losses, each at its default weight times the user's factor; those named `late` count only then."""
         factors = weight_factors(weights, defaults)
-        objective = Objective(self.encoder, losses, {name: defaults[name] * factors.get(name, 1.0) for name in losses})
-        return Run(objective, self.start, self.stages, self.optimizer, self.settings, self.finish_image, self.notes)
+        found = {name: defaults[name] * factors.get(name, 1.0) for name in losses}
+        second = {name: found[name] for name in late}
+        objective = Objective(self.encoder, losses, found)
+        return Run(
+            objective, self.start, self.stages, self.optimizer, self.settings, self.finish_image, self.notes, late=second
+        )
 
 
 def weight_factors(weights: dict[str, float] | None, defaults: dict[str, float]) -> dict[str, float]:

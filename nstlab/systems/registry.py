@@ -15,6 +15,7 @@ GROUP = "nstlab.systems"
 SYSTEMS = {  # name: where its System stands; imported when it is asked for
     "gatys": "nstlab.systems.gatys:SYSTEM",
     "preserve": "nstlab.systems.preserve:SYSTEM",
+    "luan": "nstlab.systems.luan:SYSTEM",
     "johnson": "nstlab.systems.johnson:SYSTEM",
     "conditional": "nstlab.systems.conditional:SYSTEM",
     "multiscale_gan": "nstlab.systems.multiscale_gan:SYSTEM",
@@ -22,6 +23,7 @@ SYSTEMS = {  # name: where its System stands; imported when it is asked for
     "wct": "nstlab.systems.wct:SYSTEM",
     "wct2": "nstlab.systems.wct2:SYSTEM",
     "photo_wct": "nstlab.systems.photo_wct:SYSTEM",
+    "neural_preset": "nstlab.systems.neural_preset:SYSTEM",
 }
 
 
@@ -32,8 +34,8 @@ class System:
     `plan(content, styles, options)` makes a Run ready; `options` is a frozen dataclass of what it can be told (see
     nstlab.options). `styles` is "any" where it paints like any painting, "learned" where a checkpoint knows its styles.
     `task(paintings, **options)` is its training, if it has one, on at most `most_styles` paintings, with
-    a `critic` against real paintings or without. `label` is what panels
-    call it.
+    a `critic` against real paintings or without; with `photos_only` it is `task(**options)`, for photos teach it all. `label`
+    is what panels call it.
     """
 
     name: str
@@ -47,6 +49,7 @@ class System:
     task: Callable | None = None
     most_styles: int | None = None
     critic: bool = False
+    photos_only: bool = False
 
     def takes(self, option: str) -> bool:
         """Whether it has an option of that name."""

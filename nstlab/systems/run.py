@@ -35,7 +35,8 @@ class Run:
     """An optimisation made ready. Iterate it for its Steps; `result()` at any moment is the picture so far.
 
     `schedule` is [((H, W), steps), ...]; `finish_image` turns the last iterate into the picture to save, such as giving
-    back the photo's colours.
+    back the photo's colours. `late` are weights of losses that only count in the second stage, which is the last scale, or the
+    second half of a run of one scale.
     """
 
     objective: Objective
@@ -45,6 +46,7 @@ class Run:
     settings: dict
     finish_image: Callable[[torch.Tensor], torch.Tensor] = lambda image: image
     notes: list[str] = field(default_factory=list)
+    late: dict[str, float] = field(default_factory=dict)
     history: list[dict] = field(default_factory=list)
     last: Step | None = None
     ended: bool = False
@@ -56,11 +58,22 @@ class Run:
 
     def __iter__(self) -> Iterator[Step]:
         self.history, self.last, self.ended = [], None, False
+        self.objective.weights.update(dict.fromkeys(self.late, 0.0))
+        waiting = bool(self.late)
         for step in optimize(self.objective, self.start, optimizer=self.optimizer, schedule=self.schedule):
             self.last = step
             self.history.append({"index": step.index, "scale": step.scale, "total": step.total, **step.losses})
+            if waiting and self._second_stage(step):
+                self.objective.weights.update(self.late)
+                waiting = False
             yield step
         self.ended = True
+
+    def _second_stage(self, step: Step) -> bool:
+        """Whether what comes after this step is the second stage."""
+        if len(self.schedule) == 1:
+            return step.index >= self.steps // 2
+        return step.image.shape[-2:] == self.schedule[-1][0]
 
     def result(self) -> Result:
         """The picture as it stands, at its full size even if the run was stopped at a coarse scale."""

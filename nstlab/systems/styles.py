@@ -32,6 +32,24 @@ class StyleMix:
             return RegionStyleLoss(regions, layers=self.layers, scale=self.scale)
         return StyleLoss(self.paintings, self.layers, scale=self.scale, blend=self.blend, mix=self.mix)
 
+    def style_by_regions(self, places: list[list[tuple[torch.Tensor, torch.Tensor]]]) -> Loss:
+        """The style region by region: for every painting, pairs of maps, a region of the picture and where its style stands.
+
+        What no pair covers goes after the whole painting. A region counts by its area, times its painting's share of the
+        blend, or as far as it lies in its painting's mask. Raises SettingError for a mix of statistics.
+        """
+        if self.mix != "losses":
+            raise SettingError(f"mix {self.mix} takes its statistics from whole paintings: leave regions out, or mix losses")
+        regions, areas = [], []
+        for number, (painting, pairs) in enumerate(zip(self.paintings, places, strict=True)):
+            rest = (1 - sum(here for here, _ in pairs)).clamp_min(0) if pairs else torch.ones(1, 1, 1, 1)
+            for here, there in [*pairs, (rest, None)]:
+                if self.masks:
+                    here = images.resize(here, tuple(self.masks[number].shape[-2:])) * self.masks[number]
+                regions.append((here, painting, there))
+                areas.append(float(here.mean()) * (1.0 if self.masks else self.blend[number]))
+        return RegionStyleLoss(regions, layers=self.layers, weights=areas, scale=self.scale)
+
     def stroke_width(self) -> float:
         """Width of the strokes as a share of the picture's long side: the mean of the paintings', by their shares."""
         parts = [1.0] * len(self.paintings) if self.masks else self.blend

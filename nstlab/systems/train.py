@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from nstlab.data import Coco, Files, Folder, Samples, leave_out, open_pictures
+from nstlab.data import Coco, Files, Folder, Samples, every_tenth, leave_out, open_pictures
 from nstlab.errors import SettingError, check_seed, choose
 from nstlab.guidance.importance import importance
 from nstlab.guidance.saliency import saliency
@@ -39,27 +39,30 @@ def trainable() -> list[str]:
 def training(
     system: str, content="samples", style="samples", *, real=None, annotations=None, guides="importance", left_out=None,
     seed: int = 0, folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None,
-    style_scale: float = 1.0, k: float = 20.0, lr: float | None = None, network: dict | None = None, task: dict | None = None,
-    init_from=None, **options,
+    style_scale: float = 1.0, k: float = 0.0, lr: float | None = None, network: dict | None = None, task: dict | None = None,
+    init_from=None, hold_out: bool = False, **options,
 ) -> Training:  # fmt: skip
     """A training of `system` (one of `trainable()`) made ready: iterate it.
 
     `content` are the photos and `style` the paintings to learn, or for a system that paints like any painting to draw
     styles from beside the photos: folders, files, sample names, or "samples". Pictures that show the same as those in
-    `left_out` are not trained on. `real` are the paintings that critics take for real (those of `style` if None). `guides`
-    say what is kept where styles are learned: "importance", "saliency", "none", or a function from image to map; with
-    `annotations`, an instances file of MS-COCO, the photos' own outlines go before it. `encoder` is a name, or an encoder.
-    `weights` are those of the task, `style_scale` and `k` those of PerceptualObjective, `lr` the learning rate (None: the
-    task's own), `network` the options of the network, `task` further ones of the task, such as {"warmup_steps": 20}.
-    `init_from` is a checkpoint of the same system and styles, or of the same decoder: its averaged weights are the first
-    ones, and may lie in fewer residual blocks. `options` are those of Training. Raises NstlabError.
+    `left_out` are not trained on, and with `hold_out` every tenth photo is kept apart (`data.every_tenth`). `real` are the
+    paintings that critics take for real (those of `style` if None). `guides` say what is kept where styles are learned:
+    "importance", "saliency", "none", or a function from image to map; with `annotations`, an instances file of MS-COCO, the
+    photos' own outlines go before it. `encoder` is a name, or an encoder. `weights` are those of the task, `style_scale`
+    and `k` those of PerceptualObjective, `lr` the learning rate (None: the task's own), `network` the options of the
+    network, `task` further ones of the task, such as {"warmup_steps": 20}. `init_from` is a checkpoint of the same system
+    and styles, or of the same decoder: its averaged weights are the first ones, and may lie in fewer residual blocks.
+    `options` are those of Training. Raises NstlabError.
     """
     method = None if choose("trainable system", system, trainable()) in NETWORKS else registry.load(system)
     learns = method is not None and method.styles == "learned"
-    if annotations and left_out:
-        raise SettingError("outlines go with the whole set of photos: leave out either annotations or left_out")
+    pairs = method is not None and not method.photos_only
+    if annotations and (left_out or hold_out):
+        raise SettingError("outlines go with the whole set of photos: leave out annotations, or left_out and hold_out")
     photos = Coco(content, annotations) if annotations else open_pictures(content, "photo")
-    paintings, note = _paintings(system, style, method.most_styles) if method else (None, None)
+    photos = every_tenth(photos)[0] if hold_out else photos
+    paintings, note = _paintings(system, style, method.most_styles) if pairs else (None, None)
     notes, others = [note], left_out and _known(left_out)
     if others:
         (photos, *said), (paintings, *more) = (leave_out(each, others) if each else (None,) for each in (photos, paintings))
@@ -74,7 +77,7 @@ def training(
             second = (open_pictures(real, "painting") if real else paintings) if method.critic else None
         else:
             learned = method.task(**common) if method else NETWORKS[system](photos, **common)
-            second = style_pictures(paintings, photos) if method else None
+            second = style_pictures(paintings, photos) if pairs else None
     before = {} if init_from is None else {"init_from": str(init_from), "before": _init_from(learned, init_from)}
     guides = guides if learns else "none"
     find = guides if callable(guides) else GUIDES[choose("guides", guides, GUIDES)]

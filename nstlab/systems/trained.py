@@ -80,8 +80,11 @@ class Generator:
         return self.network(image.to(weight.device), blend.to(weight.device)).float().cpu()
 
 
-def load_generator(system: str, checkpoint=None, device: str = "auto", precision: str = "auto") -> Generator:
-    """The generator in a checkpoint of `train` or `slim`, or the one that ships with the package. Raises WeightsError."""
+def open_network(system: str, checkpoint=None) -> tuple[torch.nn.Module, dict, Path]:
+    """(network, what describes it, its file) of a checkpoint of `train` or `slim`, or of the one that ships.
+
+    Raises WeightsError.
+    """
     path = expanded(checkpoint) if checkpoint else SHIPPED / f"{system}.safetensors"
     if not checkpoint and not path.exists():
         raise WeightsError(
@@ -92,9 +95,23 @@ def load_generator(system: str, checkpoint=None, device: str = "auto", precision
         raise WeightsError(f"{path} is a checkpoint of {info.get('system')}, not of {system}: name that system")
     network = build(info["network"], path)
     checkpoints.fill(network, checkpoints.part(tensors, "ema"), path)
+    return network.eval().requires_grad_(False), info["network"], path
+
+
+def checked_digest(path, wanted: str | None) -> str:
+    """The first 16 digits of a checkpoint's SHA-256. Raises WeightsError where others are `wanted`."""
+    found = digest(path)[:16]
+    if wanted not in (None, found):
+        raise WeightsError(f"{path} is not the checkpoint asked for: its hash is {found}, not {wanted}")
+    return found
+
+
+def load_generator(system: str, checkpoint=None, device: str = "auto", precision: str = "auto") -> Generator:
+    """The generator in a checkpoint of `train` or `slim`, or the one that ships with the package. Raises WeightsError."""
+    network, described, path = open_network(system, checkpoint)
     found = best_device(device)
-    network = network.eval().requires_grad_(False).to(found, precision_dtype(precision, found))
-    return Generator(network, info["network"]["styles"], system, str(path), digest(path)[:16])
+    network = network.to(found, precision_dtype(precision, found))
+    return Generator(network, described["styles"], system, str(path), digest(path)[:16])
 
 
 def plan(system: str, content, styles, options: TrainedOptions) -> Pass:
@@ -103,14 +120,10 @@ def plan(system: str, content, styles, options: TrainedOptions) -> Pass:
     image = images.load(content, check_count("size", options.size))
     check_memory(tuple(image.shape[-2:]), best_device(options.device), BASE, BYTES_A_PIXEL)
     generator = load_generator(system, options.checkpoint, options.device, options.precision)
-    if options.checkpoint_hash not in (None, generator.digest):
-        raise WeightsError(
-            f"{generator.source} is not the checkpoint asked for: its hash is {generator.digest}, not {options.checkpoint_hash}"
-        )
     blend = getattr(options, "blend", None)
     blend = None if blend is None else [float(share) for share in blend]
     parts = generator.blend(styles, blend)
     named = [generator.style(style) for style in styles] or generator.styles[:1]
     made = {"system": system, "content": plain(content), "styles": named, **settings(options)}
-    made["checkpoint_hash"] = generator.digest
+    made["checkpoint_hash"] = checked_digest(generator.source, options.checkpoint_hash)
     return Pass(lambda picture: generator(picture, parts), image, made, options.colors)

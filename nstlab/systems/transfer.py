@@ -29,7 +29,7 @@ from nstlab.systems.one_pass import Pass, check_memory
 from nstlab.systems.pixel import COLORS, POCKET
 from nstlab.systems.styles import StyleMix, style_mix
 
-BASE, BYTES_A_PIXEL = 500e6, 1600  # of memory for a pass in fp32, measured with vgg19 at 1024 px (bf16: half as much a pixel)
+BASE = 300e6  # bytes of memory for the networks
 GUIDES = {"importance": importance, "saliency": saliency}
 SLIVER = 1e-3  # share of a place that is left over below this by rounding
 KEPT = 48  # described styles kept for the next call, each at one layer
@@ -91,6 +91,14 @@ class Transfer:
         """The image, not clamped, of features at `layer`, with what the encoder kept on its way there; see Decoder."""
         size = tuple(self.content.shape[-2:])
         return self.decoder(features[layer], layer, size, kept=features, edit=edit)["image"]
+
+    def describe(self, transforms: dict[str, FeatureTransform]) -> None:
+        """Read the styles as the transform of each layer does, before the content is there: memory holds one at a time."""
+        for number, style in enumerate(self.mix.paintings):
+            for layer, transform in transforms.items() if self.mix.masks or self.mix.blend[number] else ():
+                self._target(transform, number, style, layer)
+        if not self.regions:
+            self._seen.clear()
 
     def change(self, transform: FeatureTransform, features: torch.Tensor, layer: str) -> torch.Tensor:
         """The content's features at `layer`, changed after all the styles in their shares, places and regions."""
@@ -171,10 +179,11 @@ def with_bands(features: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def transfer(
-    system: str, content, styles, options: TransferOptions, layers, upsampling: str = "nearest", kind: str = "decoder"
+    system: str, content, styles, options: TransferOptions, layers, a_pixel: float, upsampling="nearest", kind="decoder"
 ) -> Transfer:
     """Everything made ready for the system of that name, which reads the styles at `layers`. Raises NstlabError.
 
+    `a_pixel`: bytes of memory that a pixel takes at most in fp32, by measurement; in bf16 half of it is reckoned with.
     `upsampling` and `kind` say which decoder it paints with (see networks.load_decoder).
     """
     alpha, keep = check_alpha(options.alpha), check_alpha(options.keep, "keep")
@@ -185,7 +194,7 @@ def transfer(
     sizes = [shape, *(images.fit(tuple(each.shape[-2:]), long) for each in paintings)]
     device = best_device(options.device)
     bits = 1 if precision_dtype(options.precision, device) == torch.float32 else 0.5
-    check_memory(max(sizes, key=lambda size: size[0] * size[1]), device, BASE, bits * BYTES_A_PIXEL)
+    check_memory(max(sizes, key=lambda size: size[0] * size[1]), device, BASE, bits * a_pixel)
     paintings = [images.resize(each, size) for each, size in zip(paintings, sizes[1:], strict=True)]
     if colors.startswith("match"):
         paintings = [color.match_colors(each, photo, colors.partition("-")[2] or "monge") for each in paintings]
@@ -194,13 +203,13 @@ def transfer(
     encoder, decoder = _networks(options, upsampling, kind)
     made = {"system": system, "content": plain(content), "styles": [plain(style) for style in styles], **settings(options)}
     made["checkpoint_hash"] = _checked(decoder, options.checkpoint_hash)
-    strength, notes = _strength(options.guide, content, photo, alpha, keep)
+    alpha, notes = strength(options.guide, content, photo, alpha, keep)
     notes += [POCKET] if isinstance(encoder, PocketEncoder) else []
     kept = "style" if colors.startswith("match") else colors
-    return Transfer(photo, mix, encoder, decoder, strength, made, kept, notes)
+    return Transfer(photo, mix, encoder, decoder, alpha, made, kept, notes)
 
 
-def _strength(guide, content, photo: torch.Tensor, alpha: float, keep: float) -> tuple[float | torch.Tensor, list[str]]:
+def strength(guide, content, photo: torch.Tensor, alpha: float, keep: float) -> tuple[float | torch.Tensor, list[str]]:
     """The strength, a map (1, 1, H, W) where a guide keeps something, and notes about it."""
     if guide is None or (isinstance(guide, str) and guide == "none"):
         return alpha, []

@@ -19,6 +19,7 @@ from nstlab.systems.transfer import TransferOptions, transfer
 
 LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")
 DEEPEST = {"covariance": Whitening, "patches": WhitenedSwap}
+A_PIXEL = 1600  # bytes of memory, measured with vgg19
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ def plan(content, styles, options: WctOptions) -> Pass:
     if not levels:
         raise SettingError("levels: name one at least, such as relu4_1")
     first = DEEPEST[choose("deepest", options.deepest, DEEPEST)]
-    made = transfer("wct", content, styles, options, levels)
+    made = transfer("wct", content, styles, options, levels, A_PIXEL)
     changes = [first(made.alpha), *(Whitening(made.alpha) for _ in levels[1:])]
 
     def paint(image):
+        made.describe(dict(zip(levels, changes, strict=True)))
         for level, change in zip(levels, changes, strict=True):
             features = made.encode(image, (level,))
             features[level] = made.change(change, features[level], level)

@@ -20,10 +20,12 @@ from nstlab.options import option
 from nstlab.systems.one_pass import Pass
 from nstlab.systems.photo import PhotoOptions, find_regions, within
 from nstlab.systems.registry import System
-from nstlab.systems.transfer import DECODED, transfer, with_bands
+from nstlab.systems.transfer import DECODED, transfer
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+DEEPEST = LAYERS[-1]
 PLACES = ("encoder", "skip", "decoder")
+A_PIXEL = 4200  # bytes of memory, measured with vgg19
 
 
 @dataclass(frozen=True)
@@ -36,23 +38,23 @@ class Wct2Options(PhotoOptions):
 def plan(content, styles, options: Wct2Options) -> Pass:
     """Make a pass ready. Raises NstlabError."""
     places = [choose("place", place, PLACES) for place in options.places]
-    made = transfer("wct2", content, styles, options, LAYERS, upsampling="wavelet")
+    made = transfer("wct2", content, styles, options, LAYERS, A_PIXEL, upsampling="wavelet")
     find_regions(made, content, styles, options)
     whitening = Whitening(made.alpha, identity=1)
     change = lambda layer: lambda features: within(made.change(whitening, features, layer), features)
     down = {layer: change(layer) for layer in LAYERS if "encoder" in places}
     up = {layer: change(DECODED + layer) for layer in LAYERS[:-1] if "decoder" in places}
+    skipping = {f"pool{level}": [f"pool{level}.{band}" for band in range(3)] for level in (1, 2, 3) if "skip" in places}
 
     def paint(image):
-        deepest = LAYERS[-1:]
-        before = made.decode(made.encode(image, deepest), deepest[0])
-        features = made.encode(image, deepest, down)
-        if "skip" in places:
-            bands = with_bands(features)
-            for name in (f"pool{level}" for level in range(1, len(LAYERS))):
-                parts = [f"{name}.{number}" for number in range(3)]
-                features[name] = torch.cat([change(part)(bands[part]) for part in parts], 1)
-        return image.to(before.device) + (made.decode(features, deepest[0], up) - before)
+        read = [*down, *(DECODED + layer for layer in up), *(band for bands in skipping.values() for band in bands)]
+        made.describe(dict.fromkeys(read, whitening))
+        before = made.decode(made.encode(image, (DEEPEST,)), DEEPEST)
+        features = made.encode(image, (DEEPEST,), down)
+        for name, bands in skipping.items():
+            parts = zip(bands, features[name].chunk(3, 1), strict=True)
+            features[name] = torch.cat([change(band)(part) for band, part in parts], 1)
+        return image.to(before.device) + (made.decode(features, DEEPEST, up) - before)
 
     return made.run(paint)
 

@@ -12,7 +12,6 @@ from nstlab import images
 from nstlab.color import luminance
 from nstlab.errors import SettingError, check_weight, choose
 from nstlab.filters import at_size, blocks, stroke_width
-from nstlab.losses.edge import one_sided_edge_loss
 from nstlab.losses.presets import KEPT
 from nstlab.losses.region import FEWEST, INSIDE_LAYERS, GuidedGram, painted_places
 from nstlab.losses.saliency import mean_one_weights, weighted_content_loss
@@ -34,7 +33,7 @@ class PerceptualObjective:
     """
 
     def __init__(
-        self, encoder, paintings, weights: dict[str, float] | None = None, *, k: float = 20.0, style_scale: float = 1.0
+        self, encoder, paintings, weights: dict[str, float] | None = None, *, k: float = 0.0, style_scale: float = 1.0
     ):
         for name in weights or {}:
             choose("weight", name, WEIGHTS)
@@ -77,9 +76,8 @@ class PerceptualObjective:
             "style": lambda: self._style(ours, blend, STYLE_LAYERS),
             "smoothness": lambda: total_variation(output),
             "inside": lambda: self._style(ours, blend, INSIDE_LAYERS, painted_places(guides)),
-            "structure": lambda: self._above_strokes(_unlikeness, output, photo, blend, guides),
+            "structure": lambda: self._structure(output, photo, blend, guides),
             "semantic": lambda: _inside(_error(ours, theirs, CONTENT_LAYER), guides),
-            "edges": lambda: self._above_strokes(one_sided_edge_loss, output, photo, blend),
         }
         found = {name: terms[name]() for name in wanted}
         return sum((weights[name] * term for name, term in found.items()), 0 * output.mean()), found
@@ -107,20 +105,15 @@ class PerceptualObjective:
                 total = total + (blend[:, number] * distances).sum()
         return total / (len(layers) * len(blend))
 
-    def _above_strokes(self, loss, output, photo, blend, guides=None):
-        """Mean over the pictures of a loss that reads blocks: as wide as the strokes of each one's paintings ask."""
-        total = 0.0
+    def _structure(self, output, photo, blend, guides):
+        """1 - SSIM of the luminance of blocks where the guides are, as wide as the strokes of each picture's paintings ask."""
+        found = []
         for number, shares in enumerate(blend.tolist()):
-            one = slice(number, number + 1)
-            width = sum(share * stroke for share, stroke in zip(shares, self.strokes, strict=True))
-            guide = None if guides is None else guides[one]
-            total = total + loss(output[one], photo[one], guide, BLOCK * width * max(output.shape[-2:]))
-        return total / len(blend)
-
-
-def _unlikeness(output, photo, guide, block) -> torch.Tensor:
-    """1 - SSIM of the luminance of blocks, where the guide is; 0 if it is nowhere."""
-    return _inside(1 - ssim_map(blocks(luminance(output), block), blocks(luminance(photo), block)), guide)
+            one, width = slice(number, number + 1), sum(s * stroke for s, stroke in zip(shares, self.strokes, strict=True))
+            block = BLOCK * width * max(output.shape[-2:])
+            alike = ssim_map(*(blocks(luminance(each[one]), block) for each in (output, photo)))
+            found.append(_inside(1 - alike, guides[one]))
+        return sum(found) / len(found)
 
 
 def _error(ours, theirs, layer: str) -> torch.Tensor:

@@ -1,0 +1,125 @@
+import pytest
+import torch
+from tiny import tiny
+
+from nstlab import images
+from nstlab.data import color_presets
+from nstlab.errors import SettingError
+from nstlab.networks import PresetNet
+from nstlab.networks.preset_net import TERMS, Preset, color_terms, map_colors
+from nstlab.training.color_preset import losses
+
+
+def noise(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A PresetNet that has learned nothing, and changes colours all the same."""
+    torch.manual_seed(0)
+    made = PresetNet(k=8)
+    made.head[-1].weight.data.mul_(10)
+    return made.eval().requires_grad_(False)
+
+
+def test_terms_of_a_colour_by_hand():
+    color = torch.tensor([0.5, -1.0, 2.0]).view(1, 3, 1, 1)
+    found = [term.item() for term in color_terms(color)]
+    assert found == [1, 0.5, -1, 2, 0.25, 0.125, 1, -1, 4, 8, -0.5, 1, -2] and len(found) == TERMS
+
+
+def test_a_map_by_hand_and_as_a_matrix_product():
+    image, coefficients = noise(2, 3, 5, 4) * 2 - 1, torch.zeros(2, TERMS, 3)
+    assert torch.equal(map_colors(image, coefficients), image)
+    coefficients[0, 0, 2], coefficients[1, 10, 0] = 0.25, 2.0  # blue + 1/4; red + 2 r g
+    found = map_colors(image, coefficients)
+    assert torch.equal(found[0, 2], image[0, 2] + 0.25) and torch.equal(found[0, :2], image[0, :2])
+    assert torch.allclose(found[1, 0], image[1, 0] + 2 * image[1, 0] * image[1, 1])
+    coefficients = noise(2, TERMS, 3, seed=1)
+    assert torch.allclose(map_colors(image, coefficients), map_colors(image, coefficients, exact=False), atol=1e-5)
+
+
+def test_a_code_of_zeros_changes_nothing(network):
+    nothing = torch.zeros(1, 8, 8)
+    image = noise(1, 3, 9, 7)
+    preset = Preset(network.coefficients("normal", nothing), network.coefficients("style", nothing))
+    assert torch.allclose(preset(image), image, atol=1e-7)
+
+
+def test_equal_colours_map_to_equal_colours_and_tiles_to_the_whole(network):
+    photo = images.eight_bit(images.load("citrus-fruits", 301))
+    preset = network.preset(photo, network.codes(images.load("night-cafe")).style)
+    whole = preset(photo)
+    assert (whole - photo).abs().mean() > 0.01
+    colors, places = photo[0].flatten(1).unique(dim=1, return_inverse=True)
+    mapped = preset(colors[None, :, None])[0, :, 0]
+    assert torch.equal(mapped[:, places], whole[0].flatten(1))  # 60,000 places, wherever they are, to the last bit
+    tiles = [torch.cat([preset(tile) for tile in rows.split(67, 3)], 3) for rows in photo.split(53, 2)]
+    assert (torch.cat(tiles, 2) - whole).abs().max() < 1e-6
+
+
+def test_training_reads_what_the_map_does(network):
+    one, other = noise(2, 3, 64, 64), noise(2, 3, 64, 64, seed=1)
+    found = network.forward_all(torch.cat([one, other]))
+    assert torch.allclose(found["swapped"], torch.cat([network(other, one), network(one, other)]), atol=1e-5)
+    assert torch.allclose(found["own"][:2], network(one, one), atol=1e-5)
+    code = network.codes(other).style[:1]
+    assert torch.allclose(network.preset(one[:1], code)(one[:1]), network(one, other)[:1].clamp(0, 1), atol=1e-5)
+
+
+def test_named_presets_by_hand():
+    grey = torch.full((1, 3, 2, 2), 0.5)
+    warm = color_presets.named("warm")(grey)
+    assert torch.allclose(warm[0, :, 0, 0], torch.tensor([0.56, 0.5, 0.42]))
+    faded = color_presets.named("faded")(torch.zeros(1, 3, 2, 2))
+    assert torch.allclose(faded[0, :, 0, 0], torch.tensor([0.13, 0.12, 0.16]))
+    for name in color_presets.NAMED:
+        found = color_presets.named(name)(images.load("cat", 48))
+        assert 0 <= found.min() and found.max() <= 1 and found.std() > 0.1
+
+
+def test_drawn_presets_hang_on_their_seed_alone():
+    photo = images.load("cat", 40).expand(3, -1, -1, -1)
+    several = color_presets.drawn([5, 6, 7])(photo)
+    assert torch.allclose(several[1:2], color_presets.drawn([6])(photo[:1]), atol=1e-6)
+    assert not torch.allclose(several[0], several[1], atol=0.02) and 0 <= several.min() and several.max() <= 1
+    ramp = torch.linspace(0, 1, 64).view(1, 1, 1, -1).expand(20, 3, 1, -1)
+    brightness = color_presets.drawn(range(20))(ramp).mean(1)
+    assert (brightness.diff(dim=-1) > -0.01).all()  # no look turns light into dark
+
+
+def test_a_training_makes_its_losses_fall():
+    made = tiny("neural_preset", steps=30, batch=3, lr=0.01, network={"widths": (8, 16, 32)})
+    photos = torch.cat([images.load(name, (64, 64)) for name in ("coffee", "rocket", "two-dogs", "dandelions")])
+    looks = torch.cat([color_presets.drawn(range(seed, seed + 4))(photos) for seed in (0, 4)])
+
+    @torch.no_grad()
+    def judged():
+        return losses(looks, made.task.generator.forward_all(looks))
+
+    before = judged()
+    assert abs(before["swap"] - (looks[:4] - looks[4:]).abs().mean()) < 0.02  # nearly nothing is changed at first
+    list(made)
+    after = judged()
+    assert after["swap"] < 0.7 * before["swap"] and after["same"] < 0.7 * before["same"]
+
+
+def test_a_training_goes_on_as_if_it_had_not_stopped(tmp_path):
+    stopped = tiny("neural_preset", tmp_path / "a", steps=6)
+    for step in stopped:
+        if step.index == 3:
+            break
+    resumed = list(tiny("neural_preset", tmp_path / "a", steps=6, resume=True))
+    whole = list(tiny("neural_preset", tmp_path / "b", steps=6))
+    assert [step.total for step in resumed] == [step.total for step in whole[3:]]
+
+
+def test_what_a_training_is_not_given():
+    for options, message in (
+        ({"weights": {"style": 1}}, "unknown weight 'style'"),
+        ({"network": {"blocks": 3}}, "unknown network option 'blocks'"),
+        ({"lr": 0}, "learning rate 0"),
+    ):
+        with pytest.raises(SettingError, match=message):
+            tiny("neural_preset", **options)
