@@ -13,7 +13,7 @@ from nstlab.systems import stylize
 from nstlab.systems.trained import open_network
 from nstlab.training.color_preset import losses
 
-EDGES = {"warm": 0.98, "cool": 0.98, "vivid": 0.98, "dusk": 0.98, "faded": 0.98, "sepia": 0.98}  # F1 to the photo's
+CONTRAST = ("faded", "vivid", "dusk")  # presets that make weak edges of strong ones, or the reverse
 
 
 def noise(*shape, seed=0):
@@ -165,14 +165,16 @@ def test_a_photo_in_its_own_look_stays_as_it_is(shipped, photos):
 
 @pytest.mark.parametrize("name", list(color_presets.NAMED))
 def test_named_presets_are_learned_and_keep_edges(name, shipped, photos):
-    gains, edges = [], []
+    gains, edges, wanted_edges = [], [], []
     for photo in photos.values():
         wanted = color_presets.named(name)(photo)
         found = shipped.preset(photo, shipped.codes(wanted).style)(photo)
         gains.append(psnr(found, wanted) - psnr(photo, wanted))
         edges.append(edge_f1(found, photo))
-    assert sum(gains) / len(gains) > 3
-    assert sum(edges) / len(edges) >= EDGES[name]
+        wanted_edges.append(edge_f1(wanted, photo))
+    mean = lambda values: sum(values) / len(values)
+    assert mean(gains) > 4
+    assert mean(edges) >= (mean(wanted_edges) - 0.03 if name in CONTRAST else 0.98)
 
 
 def test_the_look_of_another_picture(photos):
