@@ -16,6 +16,8 @@ DONE = (
     "07_edges",
     "10_scales_and_styles",
     "12_adversarial",
+    "14_any_painting_at_once",
+    "15_a_photo_that_stays_a_photo",
 )
 each = pytest.mark.parametrize("name", DONE)
 LONGEST = 12  # lines of a cell
