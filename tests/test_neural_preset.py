@@ -2,12 +2,18 @@ import pytest
 import torch
 from tiny import tiny
 
-from nstlab import images
+from nstlab import images, samples
 from nstlab.data import color_presets
 from nstlab.errors import SettingError
+from nstlab.feature_transforms import ColorMap
+from nstlab.metrics import edge_f1
 from nstlab.networks import PresetNet
 from nstlab.networks.preset_net import TERMS, Preset, color_terms, map_colors
+from nstlab.systems import stylize
+from nstlab.systems.trained import open_network
 from nstlab.training.color_preset import losses
+
+CONTRAST = ("faded", "vivid", "dusk")  # presets that make weak edges of strong ones, or the reverse
 
 
 def noise(*shape, seed=0):
@@ -123,3 +129,72 @@ def test_what_a_training_is_not_given():
     ):
         with pytest.raises(SettingError, match=message):
             tiny("neural_preset", **options)
+
+
+# The network that ships; it has seen none of the samples
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return open_network("neural_preset")[0]
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return {name: images.load(name, 160) for name in samples.names("photo")}
+
+
+def psnr(a, b):
+    return -10 * (a - b).square().mean().log10().item()
+
+
+def test_codes_swapped_recover_the_other_look(shipped, photos):
+    gains = []
+    for number, photo in enumerate(photos.values()):
+        for seed in (10_000 + 20 * number, 10_001 + 20 * number):
+            one, other = color_presets.drawn([seed])(photo), color_presets.drawn([seed + 10])(photo)
+            found = shipped.preset(one, shipped.codes(other).style)(one)
+            gains.append(psnr(found, other) - psnr(one, other))
+    assert sum(gains) / len(gains) >= 6 and min(gains) > -6
+
+
+def test_a_photo_in_its_own_look_stays_as_it_is(shipped, photos):
+    kept = [psnr(shipped.preset(photo, shipped.codes(photo).style)(photo), photo) for photo in photos.values()]
+    assert min(kept) > 30 and sum(kept) / len(kept) > 35
+
+
+@pytest.mark.parametrize("name", list(color_presets.NAMED))
+def test_named_presets_are_learned_and_keep_edges(name, shipped, photos):
+    gains, edges, wanted_edges = [], [], []
+    for photo in photos.values():
+        wanted = color_presets.named(name)(photo)
+        found = shipped.preset(photo, shipped.codes(wanted).style)(photo)
+        gains.append(psnr(found, wanted) - psnr(photo, wanted))
+        edges.append(edge_f1(found, photo))
+        wanted_edges.append(edge_f1(wanted, photo))
+    mean = lambda values: sum(values) / len(values)
+    assert mean(gains) > 4
+    assert mean(edges) >= (mean(wanted_edges) - 0.03 if name in CONTRAST else 0.98)
+
+
+def test_the_look_of_another_picture(photos):
+    """Towards a sunless blue night and a warm lamp: the mean colour goes there, however the picture is cut."""
+    photo = photos["mountain-path"]
+    tint = lambda image: (image[:, 0] - image[:, 2]).mean().item()
+    night, lamp = (stylize(photo, style, system="neural_preset", size=160).image for style in ("rocket", "night-cafe"))
+    assert tint(night) < tint(photo) - 0.02 < tint(photo) + 0.05 < tint(lamp)
+    assert night.mean() < photo.mean()
+    assert torch.equal(stylize(photo, "rocket", system="neural_preset", size=160, alpha=0).image, photo)
+    half = stylize(photo, "rocket", system="neural_preset", size=160, alpha=0.5).image
+    assert torch.allclose(half, (photo + night) / 2, atol=1e-6)
+
+
+def test_a_look_inside_a_mask_alone(shipped, photos):
+    photo = photos["cat"]
+    mask = torch.zeros(1, 1, *photo.shape[-2:]).index_fill(3, torch.arange(60), 1.0)
+    inside = stylize(photo, "rocket", system="neural_preset", size=160, masks=[mask], feather=0).image
+    whole = stylize(photo, "rocket", system="neural_preset", size=160).image
+    assert torch.equal(inside[..., 60:], photo[..., 60:]) and torch.allclose(inside[..., :60], whole[..., :60], atol=1e-6)
+    code = ColorMap(shipped).look(photo, mask)
+    other = torch.where(mask > 0, photo, torch.rand(photo.shape, generator=torch.Generator().manual_seed(0)))
+    assert torch.allclose(code, ColorMap(shipped).look(other, mask), atol=1e-5)  # what is outside is not looked at

@@ -25,7 +25,7 @@ from nstlab.systems.pixel import PixelOptions, scene, weight_factors
 from nstlab.systems.registry import System
 from nstlab.systems.run import Run
 
-DEFAULTS = {**gatys.DEFAULTS, "matting": 10000.0}
+DEFAULTS = {**gatys.DEFAULTS, "matting": 1e5}
 FLAT = 1e-4  # variance of the photo's colours below which a window counts as flat, for the final smoothing
 
 
