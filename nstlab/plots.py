@@ -70,25 +70,53 @@ def _array(picture) -> np.ndarray:
     return array.squeeze() if array.ndim > 3 or (array.ndim == 3 and array.shape[-1] != 3) else array
 
 
-def curves(series: dict, *, x=None, ticks=None, xlabel="step", ylabel="", log=True, size=(4.2, 2.6), title="") -> Picture:
+def curves(
+    series: dict, *, x=None, ticks=None, xlabel="step", ylabel="", log=True, marker="", ylim=None, band=(), beside=False,
+    size=(4.2, 2.6), title="",
+) -> Picture:  # fmt: skip
     """Named lines in one plot. A value of `series` is a list of y, or a pair (list of x, list of y).
 
-    `ticks` names the points, which then lie at equal distances.
+    `log` True makes the y axis logarithmic, "both" the x axis too. `ticks` names the points, which then lie at equal
+    distances; `marker` "o" draws them. `band` (low, high, name) is a grey strip across. The legend stands `beside` the plot
+    where it would hide a line.
     """
     fig = new_figure(*size)
     ax = fig.subplots()
+    if band:
+        ax.axhspan(*band[:2], color="0.9", label=band[2])
     for number, (name, values) in enumerate(series.items()):
         across, up = values if isinstance(values, tuple) else (x or range(len(values)), values)
-        ax.plot(across, up, label=name, color=COLORS[number % len(COLORS)], lw=1.6, ls=("-", "--")[number // len(COLORS) % 2])
+        color, dashes = COLORS[number % len(COLORS)], ("-", "--")[number // len(COLORS) % 2]
+        ax.plot(across, up, label=name, color=color, lw=1.6, ls=dashes, marker=marker, ms=4)
     if log:
         ax.set_yscale("log")
+    if log == "both":
+        ax.set_xscale("log")
     if ticks:
         ax.set_xticks(range(len(ticks)), ticks)
-    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    if len(series) > 1:
-        ax.legend(fontsize=8, frameon=False)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title, **({"ylim": ylim} if ylim else {}))
+    if len(series) > 1 or band:
+        ax.legend(fontsize=8, frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if beside else {}))
     tidy(ax)
     return render(fig, caption="curves of " + ", ".join(series))
+
+
+def bars(panels: dict, *, ylabel="", line=None, size=(7.2, 3.0)) -> Picture:
+    """Bars side by side: {title of a panel: {name: (height, number of its colour)}}, with a dotted line at `line`."""
+    fig = new_figure(*size)
+    widths = [len(rows) for rows in panels.values()]
+    for number, (ax, (title, rows)) in enumerate(
+        zip(fig.subplots(1, len(panels), sharey=True, width_ratios=widths, squeeze=False)[0], panels.items())
+    ):
+        ax.bar(range(len(rows)), [height for height, _ in rows.values()], color=[COLORS[color] for _, color in rows.values()])
+        if line is not None:
+            ax.axhline(line, color="0.4", lw=0.8, ls=":")
+        ax.set_xticks(range(len(rows)), list(rows), rotation=60, ha="right")
+        ax.set(title=title, ylabel="" if number else ylabel)
+        tidy(ax)
+        ax.tick_params(axis="x", labelsize=7)
+    fig.tight_layout()
+    return render(fig, "bars of " + ", ".join(panels))
 
 
 def history_curves(history: list[dict], names=None, **options) -> Picture:

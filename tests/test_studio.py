@@ -183,12 +183,16 @@ def test_a_system_that_has_learned_its_paintings(monkeypatch):
     assert panel.paintings[0].source in [value for _, value in panel.paintings[0].pick.options]
 
 
-def test_only_what_can_paint_is_offered(monkeypatch):
+def test_only_what_can_paint_is_offered(monkeypatch, tmp_path):
     def missing(system):
         raise WeightsError("no checkpoint")
 
     monkeypatch.setattr(orders, "load_generator", missing)
-    assert orders.offered() == {"gatys": None, "preserve": None}
+    for room in ("networks.decoder", "systems.trained"):
+        monkeypatch.setattr(f"nstlab.{room}.SHIPPED", tmp_path)
+    assert orders.offered() == {"gatys": None, "preserve": None, "luan": None}
+    (tmp_path / "decoder_vgg19.safetensors").touch()
+    assert "wct" in orders.offered() and "wct2" not in orders.offered()
 
 
 @pytest.mark.parametrize(

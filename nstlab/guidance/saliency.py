@@ -21,6 +21,7 @@ MARGIN = 32  # pixels mirrored around the picture for the network, whose zero pa
 SMALLEST = 32  # a smaller picture is enlarged for the purpose
 PRESENT = 0.5  # an object is there if the head's surest places are surer than this
 FILLED = 0.9  # share of the picture beyond which an outline singles nothing out
+GRADED = 0.6  # the least of an object that fills the picture: it is all object, and yet some of it matters more
 LANDSCAPES = (970, 972, *range(974, 981))  # ImageNet's alp, cliff, geyser, lakeside, ..., valley, volcano
 LANDSCAPE = 0.25  # probability of these that makes a picture without objects a landscape
 CONTRAST = 0.5  # weight of the mixed map's logit beside the head's; like GrabCut's settings chosen by cross-validation
@@ -201,8 +202,8 @@ def object_map(image: torch.Tensor, full: torch.Tensor, seen: Things | None = No
     """Where the trained head sees an object and contrast speaks for it, made an outline by GrabCut on the picture at full size.
 
     Furniture counts little beside other things: a table carries what matters. Objects that fill the picture are graded
-    by the mixed map. Where the head sees nothing, contrast decides. `seen` is what the head sees and `mix` the mixed map, if
-    they are known.
+    by the mixed map, from `GRADED` to 1. Where the head sees nothing, contrast decides. `seen` is what the head sees and `mix`
+    the mixed map, if they are known.
     """
     if (image.amax((2, 3)) - image.amin((2, 3))).max() < FLAT:
         return _nothing(full)
@@ -215,7 +216,8 @@ def object_map(image: torch.Tensor, full: torch.Tensor, seen: Things | None = No
     mask = images.resize(grab_cut(logit.sigmoid(), image, 2, 4.0, full, color=0.6, least=0.0), size)
     if mask.mean().item() <= FILLED:
         return mask, ""
-    return mask * images.resize(mix, size), "objects fill the picture: graded by what a classifier looks at"
+    graded = mask * (GRADED + (1 - GRADED) * images.resize(mix, size))
+    return graded, "objects fill the picture: graded by what a classifier looks at"
 
 
 def contrast_map(image: torch.Tensor, full: torch.Tensor, mix=None) -> tuple[torch.Tensor, str]:

@@ -6,7 +6,7 @@ from nstlab.losses.base import Loss
 from nstlab.losses.content import ContentLoss
 from nstlab.losses.style import StyleLoss
 
-KEPT = {"inside": 40.0, "structure": 16.0, "semantic": 2.5}  # beside content 1, of what keeps and paints
+KEPT = {"inside": 40.0, "structure": 32.0, "semantic": 4.0}  # beside content 1, of what keeps and paints
 
 
 def gatys2016(content: torch.Tensor, style: torch.Tensor, ratio: float = 1e-3) -> tuple[dict[str, Loss], dict[str, float]]:

@@ -231,6 +231,17 @@ def _level(layer: str) -> int:
     return int(layer[4])
 
 
+def shipped_file(encoder: str, upsampling: str = "nearest", kind: str = "decoder") -> Path:
+    """The file of the decoder that ships for the encoder of that name. Raises WeightsError if none does."""
+    choose("kind of decoder", kind, KINDS)
+    suffix = "" if upsampling == "nearest" else f"_{choose('upsampling', upsampling, UPSAMPLINGS)}"
+    path = SHIPPED / f"{kind}_{encoder}{suffix}.safetensors"
+    if not path.exists():
+        there = ", ".join(sorted(found.stem for found in SHIPPED.glob(f"{kind}_*.safetensors"))) or "none"
+        raise WeightsError(f"no {path.stem} ships with the package (there are {there}): train one and name its file")
+    return path
+
+
 def load_decoder(encoder, upsampling: str | None = None, kind: str = "decoder", file=None) -> Decoder:
     """The trained decoder that ships for an encoder, frozen, on its device and in its type.
 
@@ -238,14 +249,9 @@ def load_decoder(encoder, upsampling: str | None = None, kind: str = "decoder", 
     on from there to paint; `file` is another file to load. Raises WeightsError for an encoder without a decoder, and for a
     decoder of another encoder.
     """
-    choose("kind of decoder", kind, KINDS)
     if upsampling is None:
         upsampling = next(name for name, poolings in UPSAMPLINGS.items() if encoder.pooling in poolings)
-    suffix = "" if upsampling == "nearest" else f"_{choose('upsampling', upsampling, UPSAMPLINGS)}"
-    path = SHIPPED / f"{kind}_{encoder.name}{suffix}.safetensors" if file is None else expanded(file)
-    if file is None and not path.exists():
-        there = ", ".join(sorted(found.stem for found in SHIPPED.glob(f"{kind}_*.safetensors"))) or "none"
-        raise WeightsError(f"no {path.stem} ships with the package (there are {there}): train one and name its file")
+    path = shipped_file(encoder.name, upsampling, kind) if file is None else expanded(file)
     tensors, info = saved.read(path)
     if info["network"].get("builder") != "Decoder":
         raise WeightsError(f"{path} is a checkpoint of {info['system']}, not a decoder: train one (nstlab train decoder)")

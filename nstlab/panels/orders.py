@@ -19,8 +19,11 @@ def offered() -> dict[str, list[str] | None]:
     """The systems that can paint here; with each the paintings that it has learned, or None if it takes any."""
     found: dict[str, list[str] | None] = {}
     for system in registry.names():
+        method = registry.load(system)
         try:
-            found[system] = None if registry.load(system).styles == "any" else load_generator(system).styles
+            if method.ready:
+                method.ready()
+            found[system] = None if method.styles == "any" else load_generator(system).styles
         except WeightsError:  # no checkpoint of it ships
             continue
     return found

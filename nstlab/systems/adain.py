@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from nstlab.feature_transforms import AdaIN
+from nstlab.networks.decoder import shipped_file
 from nstlab.options import option
 from nstlab.systems.one_pass import Pass
 from nstlab.systems.registry import System
@@ -52,5 +53,6 @@ SYSTEM = System(
     label="at once, like any painting",
     options=AdainOptions,
     plan=plan,
+    ready=partial(shipped_file, "vgg19", kind="adain"),
     task=partial(AnyStyle, "adain"),
 )

@@ -9,6 +9,7 @@ Cost:   minutes of training, once for all styles; then two looks at 64 px and 26
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from nstlab import color, images
 from nstlab.errors import check_count, choose
@@ -80,4 +81,5 @@ SYSTEM = System(
     plan=plan,
     task=task,
     photos_only=True,
+    ready=partial(open_network, NAME),
 )

@@ -10,11 +10,13 @@ Cost:   that of wct, and the smoothing: seconds at 512 px, or a fraction of one 
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from nstlab.errors import choose
 from nstlab.feature_transforms import Whitening
 from nstlab.filters import guided_filter
 from nstlab.matting import check_beta, smooth
+from nstlab.networks.decoder import shipped_file
 from nstlab.options import option
 from nstlab.systems.one_pass import Pass
 from nstlab.systems.photo import PhotoOptions, find_regions
@@ -66,4 +68,5 @@ SYSTEM = System(
     label="a photo that stays a photo, smoothed",
     options=PhotoWctOptions,
     plan=plan,
+    ready=partial(shipped_file, "vgg19", "indices"),
 )

@@ -35,7 +35,7 @@ class System:
     nstlab.options). `styles` is "any" where it paints like any painting, "learned" where a checkpoint knows its styles.
     `task(paintings, **options)` is its training, if it has one, on at most `most_styles` paintings, with
     a `critic` against real paintings or without; with `photos_only` it is `task(**options)`, for photos teach it all. `label`
-    is what panels call it.
+    is what panels call it. `ready()` raises WeightsError where weights that it needs do not ship.
     """
 
     name: str
@@ -50,6 +50,7 @@ class System:
     most_styles: int | None = None
     critic: bool = False
     photos_only: bool = False
+    ready: Callable | None = None
 
     def takes(self, option: str) -> bool:
         """Whether it has an option of that name."""

@@ -1,0 +1,91 @@
+"""Drawings of single lessons, so that their notebooks show the idea and not the plotting."""
+
+import torch
+import torch.nn.functional as F
+
+from nstlab import plots
+from nstlab.guidance.edges import canny
+
+KEPT, LOST, NEW = (0.0, 0.0, 0.0), (0.85, 0.35, 0.0), (0.3, 0.7, 0.95)  # inks of `outlines`: black, orange, blue
+REACH = 1.7  # of the plane in `critic_fields`, to each side
+
+
+def profiles(rows: dict, values: dict, ylabel: str) -> plots.Picture:
+    """Small grey pictures (h, w) by name, and under each one the bars of its values (n,), at its inner pixels."""
+    fig = plots.new_figure(2.2 * len(rows), 2.5)
+    grid = fig.subplots(2, len(rows), height_ratios=(1, 1.3), sharex=True)
+    for column, (name, picture) in enumerate(rows.items()):
+        above, below = grid[:, column]
+        above.imshow(picture, cmap="gray", vmin=0, vmax=1, aspect="auto")
+        above.set(title=name, yticks=[])
+        above.title.set_size(9)
+        above.tick_params(bottom=False)
+        below.bar(range(1, len(values[name]) + 1), values[name], color=plots.COLORS[1])
+        below.axhline(0, color="0.5", lw=0.8)
+        below.set(ylim=(-1.3, 1.3), ylabel="" if column else ylabel)
+        plots.tidy(below)
+    fig.tight_layout()
+    return plots.render(fig, f"{', '.join(rows)}, and the {ylabel} of each")
+
+
+def near(edges: torch.Tensor, tolerance: float = 0.0075) -> torch.Tensor:
+    """Where an edge of (1, 1, H, W) lies within `tolerance` times the diagonal, as `metrics.edge_f1` matches them."""
+    radius = max(1, round(tolerance * (edges.shape[-1] ** 2 + edges.shape[-2] ** 2) ** 0.5))
+    return F.max_pool2d(edges.float(), 2 * radius + 1, 1, radius) > 0
+
+
+def outlines(picture: torch.Tensor, wanted_from: torch.Tensor) -> torch.Tensor:
+    """A drawing (1, 3, H, W) of the edges of two pictures: black in both, orange wanted and lost, blue new."""
+    found, wanted = canny(picture) > 0.5, canny(wanted_from) > 0.5
+    drawing = torch.ones_like(picture)
+    for ink, where in ((KEPT, wanted & near(found)), (LOST, wanted & ~near(found)), (NEW, found & ~near(wanted))):
+        drawing = torch.where(where, torch.tensor(ink).view(1, 3, 1, 1), drawing)
+    return drawing
+
+
+def descents(height, paths: dict, size=(5.6, 2.6), title="") -> plots.Picture:
+    """Walks [(x, y), ...] by name, over the level lines of height(x, y)."""
+    fig = plots.new_figure(*size)
+    ax = fig.subplots()
+    points = torch.tensor([point for path in paths.values() for point in path])
+    low, high = points.amin(0) - 0.3, points.amax(0) + 0.3
+    x, y = torch.meshgrid(*(torch.linspace(a, b, 120) for a, b in zip(low.tolist(), high.tolist())), indexing="xy")
+    levels = torch.linspace(0.1, 1, 9).square() * height(x, y).max()
+    ax.contour(x, y, height(x, y), levels=levels.tolist(), colors="0.8", linewidths=0.8)
+    for number, (name, path) in enumerate(paths.items()):
+        ax.plot(*zip(*path), "o-", ms=3, lw=1.4, color=plots.COLORS[number], label=name)
+    ax.set(xticks=[], yticks=[], title=title)
+    ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    plots.tidy(ax)
+    return plots.render(fig, "paths of " + ", ".join(paths))
+
+
+def plane(side: int = 41) -> torch.Tensor:
+    """Points (side * side, 2) all over the plane that `critic_fields` draws."""
+    across = torch.linspace(-REACH, REACH, side)
+    return torch.cartesian_prod(across, across)
+
+
+def critic_fields(moments, real: torch.Tensor, titles, height=1.9) -> plots.Picture:
+    """A critic's judgement over the plane, and the points of a game: one panel for each of `moments`, (made, judged, slope).
+
+    `made` (n, 2) and `real` (m, 2) are points; `judged` (s * s, 1) and `slope` (s * s, 2) belong to `plane(s)`: the ground is
+    orange where the critic says real, and the arrows point to where it says more real.
+    """
+    fig = plots.new_figure(len(moments) * height, height + 0.25)
+    for title, ax, (made, judged, slope) in zip(titles, fig.subplots(1, len(moments), squeeze=False)[0], moments, strict=True):
+        side = round(len(judged) ** 0.5)
+        level = judged.view(side, side).T
+        level = level - level.median()
+        level = (level / level.abs().quantile(0.9).clamp_min(1e-6)).clamp(-1, 1)
+        ax.imshow(level, extent=(-REACH, REACH) * 2, origin="lower", cmap="PuOr_r", vmin=-1.6, vmax=1.6)
+        some = slice(2, None, 6)
+        across = torch.linspace(-REACH, REACH, side)[some]
+        arrows = F.normalize(slope.view(side, side, 2).transpose(0, 1)[some, some], dim=-1)
+        ax.quiver(across, across, arrows[..., 0], arrows[..., 1], color="0.35", scale=18, width=0.008)
+        ax.scatter(*real.T, s=5, color="black", lw=0)
+        ax.scatter(*made[:400].T, s=5, color=plots.COLORS[2], lw=0, alpha=0.7)
+        ax.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), xticks=[], yticks=[])
+        ax.set_title(title, fontsize=9, pad=3)
+    fig.tight_layout(pad=0.4)
+    return plots.render(fig, "the critic's field with real and made points: " + ", ".join(titles))
