@@ -17,7 +17,7 @@ from nstlab.systems import registry, stylize, transfer
 
 NAMES = list(registry.SYSTEMS)
 QUICK = {"steps": 2, "encoder": "pocket", "precision": "fp32", "device": "cpu", "seed": 3}
-OTHER = {"int": 7, "float": 0.375, "text": "-other", "weights": {"style": 2.5}, "texts": ["-a.png", "b c.png"]}
+OTHER = {"int": 13, "float": 0.375, "text": "-other", "weights": {"style": 2.5}, "texts": ["-a.png", "b c.png"]}
 OTHER |= {"numbers": [0.25, 0.75], "layers": ["relu1_1", "relu2_1"]}  # values that no option has by default
 
 
