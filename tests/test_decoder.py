@@ -10,7 +10,7 @@ from test_cli import run
 
 from nstlab import images
 from nstlab.data import Files, Samples, leave_out
-from nstlab.encoders import VGG
+from nstlab.encoders import VGG, load_encoder
 from nstlab.encoders.base import pool
 from nstlab.encoders.vgg import BLOCKS
 from nstlab.errors import ImageError, SettingError, WeightsError
@@ -336,3 +336,11 @@ def test_train_decoder_on_the_command_line(monkeypatch, capsys, photos, tmp_path
     ):
         assert run(monkeypatch, "train", "decoder", "-o", tmp_path / "x", *arguments) == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["vgg19", "pocket"])
+def test_the_decoders_that_ship_give_the_picture_back(name):
+    """Of pictures that none of them saw; blanks of their mean colours have 15.9 dB."""
+    encoder = load_encoder(name, precision="fp32", device="cpu")
+    found = fidelity(encoder, load_decoder(encoder), ["cat", "composition-viii"], 128)
+    assert found["relu4_1"] > 17.5 and found["relu3_1"] > 21 and found["relu2_1"] > 26 and found["relu1_1"] > 34
