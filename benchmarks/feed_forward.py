@@ -17,6 +17,7 @@ import statistics
 import sys
 
 import torch
+from judging import PAINTING_SIZES, distance, evaluated, grams, means
 from measuring import UNSEEN, machine, options, plainly, spent, square
 
 from nstlab import images, metrics
@@ -25,8 +26,6 @@ from nstlab.errors import NstlabError
 from nstlab.guidance import saliency
 from nstlab.losses import ContentLoss, SmoothnessLoss, StyleLoss, gatys2016
 from nstlab.losses.style import STYLE_LAYERS
-from nstlab.objective import Objective
-from nstlab.stats import gram
 from nstlab.systems import plan
 from nstlab.systems.gatys import DEFAULTS
 from nstlab.systems.trained import load_generator
@@ -34,7 +33,6 @@ from nstlab.systems.trained import load_generator
 STYLES = {"starry-night": 19, "great-wave": 24}  # the peer's numbers
 SIZES, THREADS, OURS = (256, 512, 1024), (1, 2), ("conditional", "multiscale_gan")
 PUBLISHED, FROM_NOISE, FROM_PHOTO, OWN = "Gatys 2016", "Gatys, from noise", "Gatys, from the photo", "nstlab's gatys"
-PAINTING_SIZES = (384, 512, 768)  # long sides at which a painting may be what a picture is like
 
 
 def examples_network() -> torch.nn.Module:
@@ -92,23 +90,6 @@ def seconds(sizes, turns: int) -> list[dict]:
     return rows
 
 
-def evaluated(losses, weights, start, evaluations: int):
-    """The picture after so many evaluations by torch's L-BFGS, as most implementations of Gatys et al. 2016 have it."""
-    objective = Objective(load_encoder(device="cpu"), losses, weights)
-    objective.prepare(tuple(start.shape[-2:]))
-    picture = start.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS([picture], max_iter=evaluations, max_eval=evaluations, tolerance_grad=0, tolerance_change=0)
-
-    def closure():
-        optimizer.zero_grad()
-        total, _ = objective(picture)
-        total.backward()
-        return total
-
-    optimizer.step(closure)
-    return picture.detach().clamp(0, 1)
-
-
 def by_gatys(photo: str, style: str, size: int, evaluations: int):
     """(name, image) of the photo painted by so many evaluations of Gatys' method, each way."""
     image, painting = images.load(photo, size), images.load(style, size)
@@ -133,22 +114,10 @@ def pictures(photo: str, style: str, size: int, evaluations: int):
     yield from by_gatys(photo, style, size, evaluations)
 
 
-@torch.no_grad()
-def grams(encoder, image) -> dict[str, torch.Tensor]:
-    layers = (*STYLE_LAYERS, *metrics.UNUSED_STYLE_LAYERS)
-    return {layer: gram(features) for layer, features in encoder(image, layers).items() if layer != "image"}
-
-
-def distance(found: dict, paintings: list[dict], layers) -> float:
-    """Gram distance over the painting's energy, mean over layers, from the painting at the size that is nearest."""
-    each = [[float((found[x] - goal[x]).square().mean() / goal[x].square().mean()) for x in layers] for goal in paintings]
-    return min(statistics.mean(parts) for parts in each)
-
-
 def judged(photos, size: int, evaluations: int) -> list[dict]:
     """Rows of distances by photo, painting and painter."""
     rows, encoder = [], load_encoder(device="cpu", precision="fp32")
-    paintings = {style: [grams(encoder, images.load(style, long)) for long in PAINTING_SIZES] for style in STYLES}
+    paintings = {s: [grams(encoder, images.load(s, round(share * size))) for share in PAINTING_SIZES] for s in STYLES}
     for photo in photos:
         image = images.load(photo, size)
         guide = saliency(image).map
@@ -165,13 +134,6 @@ def judged(photos, size: int, evaluations: int) -> list[dict]:
                 rows.append(row)
             print(f"{photo} / {style} done", file=sys.stderr)
     return rows
-
-
-def means(rows: list[dict]) -> dict[str, dict[str, float]]:
-    """Mean of every measure by painter."""
-    measures = [key for key in rows[0] if key not in ("photo", "style", "what")]
-    names = list(dict.fromkeys(row["what"] for row in rows))
-    return {n: {m: statistics.mean(row[m] for row in rows if row["what"] == n) for m in measures} for n in names}
 
 
 def headline(timed: list[dict], found: dict, size: int) -> dict:

@@ -1,4 +1,4 @@
-"""Metrics of what an output keeps of the content and of the style: distances, strokes, and what is still recognised."""
+"""Metrics of what an output keeps of the content and of the style: distances, strokes, repetition, what is recognised."""
 
 from nstlab.metrics.distances import (
     GMSD_C,
@@ -12,6 +12,7 @@ from nstlab.metrics.distances import (
     style_distance,
 )
 from nstlab.metrics.recognition import Recognised, faces_found, recognised
+from nstlab.metrics.repetition import repeats, repetition_map
 from nstlab.metrics.strokes import painted_inside, stroke_energy, stroke_share, structure
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "gmsd",
     "painted_inside",
     "recognised",
+    "repeats",
+    "repetition_map",
     "ssim",
     "stroke_energy",
     "stroke_share",

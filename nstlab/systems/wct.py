@@ -21,7 +21,7 @@ from nstlab.systems.transfer import TransferOptions, transfer
 
 LEVELS = ("relu4_1", "relu3_1", "relu2_1", "relu1_1")
 DEEPEST = {"covariance": Whitening, "patches": WhitenedSwap}
-A_PIXEL = 1600  # bytes of memory, measured with vgg19
+A_PIXEL = 1000  # bytes of memory, measured with vgg19
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from nstlab.systems.transfer import DECODED, transfer
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
 DEEPEST = LAYERS[-1]
 PLACES = ("encoder", "skip", "decoder")
-A_PIXEL = 4200  # bytes of memory, measured with vgg19
+A_PIXEL = 4000  # bytes of memory, measured with vgg19
 
 
 @dataclass(frozen=True)
