@@ -11,6 +11,7 @@ from nstlab.errors import SettingError, WeightsError
 from nstlab.feature_transforms import AdaIN
 from nstlab.filters import sobel
 from nstlab.matting import Affinity, matting_energy, smooth
+from nstlab.metrics.distances import color_distance, ssim, style_distance
 from nstlab.stats import mean_std
 from nstlab.systems import onnx, plan, registry, stylize, transfer
 from nstlab.systems.adain import AdainOptions
@@ -93,6 +94,7 @@ def test_wct2_gives_the_photo_back_without_a_transform(join):
         paint("wct2", content, [noise(20, 20)], join, places=()),
     ):
         assert (image - content).abs().max() < 1e-4
+    assert (paint("wct2", content, [content], join, places=("encoder", "skip", "decoder")) - content).abs().max() < 1e-4
     places = [paint("wct2", content, [noise(20, 20)], join, places=[place]) for place in ("encoder", "skip", "decoder")]
     assert all((image - content).abs().max() > 1e-3 for image in places)
     with pytest.raises(SettingError, match="unknown place 'bands'"):
@@ -322,3 +324,35 @@ def test_options_that_are_no_numbers():
         with pytest.raises(SettingError, match=message):
             paint("adain", noise(16, 16), [noise(16, 16)], **options)
     assert AdainOptions().style_scale == 0.75 and registry.load("adain").takes("guide")
+
+
+# With the decoders that ship
+
+
+@pytest.mark.parametrize(("name", "encoder"), [("adain", "vgg19"), ("adain", "pocket"), ("wct", "vgg19"), ("wct", "pocket")])
+def test_what_ships_gives_the_photo_back_and_paints(name, encoder):
+    content, wave = images.load("cat", 128), images.load("great-wave", 128)
+    options = {"system": name, "encoder": encoder, "size": 128, "device": "cpu", "precision": "fp32"}
+    levels = {"levels": ["relu3_1"]} if name == "wct" else {}
+    untrained = random_decoder(load_encoder(encoder, device="cpu", precision="fp32"), grey=False)
+    psnr = lambda image: -10 * (image - content).square().mean().log10().item()
+    plain, blank = (
+        stylize(content, [wave], alpha=0, checkpoint=decoder, **levels, **options).image for decoder in (None, untrained)
+    )
+    assert psnr(plain) > psnr(blank) + 10
+    painted = stylize(content, [wave], alpha=1, **levels, **options).image
+    assert color_distance(painted, wave) < color_distance(content, wave)
+
+
+def test_wct2_keeps_edges_better_than_wct_at_the_same_distance_to_the_style(encoder):
+    """At 128 px; the strength of wct is the least of four that comes as near to the style, or else the nearest."""
+    for content, style in (("mountain-path", "hill-sunset"), ("cat", "coffee")):
+        photo, other = images.load(content, 128), images.load(style, 128)
+        edges = lambda image: sobel(image).clamp(0, 1).expand(-1, 3, -1, -1)
+        options = {"size": 128, "device": "cpu", "precision": "fp32"}
+        ours = stylize(photo, [style], system="wct2", **options).image
+        theirs = [stylize(photo, [style], system="wct", alpha=alpha, **options).image for alpha in (0.1, 0.2, 0.4, 0.6)]
+        distances = [style_distance(encoder, image, other) for image in (ours, *theirs)]
+        near = [image for image, distance in zip(theirs, distances[1:], strict=True) if distance <= distances[0]]
+        nearest = theirs[distances[1:].index(min(distances[1:]))]
+        assert ssim(edges(ours), edges(photo)) > ssim(edges((near or [nearest])[0]), edges(photo)) + 0.1

@@ -71,13 +71,14 @@ def tiny_networks(upsampling="nearest", join="sum", width=6, seed=0):
     return encoder, random_decoder(encoder, upsampling, join)
 
 
-def random_decoder(encoder, upsampling="nearest", join="sum", ranks=None):
-    """A Decoder for an encoder with weights that say nothing, but are the same each time."""
+def random_decoder(encoder, upsampling="nearest", join="sum", ranks=None, grey=True):
+    """A Decoder for an encoder with untrained weights, the same each time; its pictures are near grey if `grey`."""
     with torch.random.fork_rng():
         torch.manual_seed(1)
         made = Decoder(encoder.channels, upsampling=upsampling, join=join, ranks=ranks, fingerprint=encoder.fingerprint)
-    with torch.no_grad():
-        (made.last.wide or made.last.near).weight.mul_(0.1)  # its pictures stay near grey
+    if grey:
+        with torch.no_grad():
+            (made.last.wide or made.last.near).weight.mul_(0.1)
     return made.eval().requires_grad_(False)
 
 

