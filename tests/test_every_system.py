@@ -17,7 +17,7 @@ from nstlab.systems import registry, stylize, transfer
 
 NAMES = list(registry.SYSTEMS)
 QUICK = {"steps": 2, "encoder": "pocket", "precision": "fp32", "device": "cpu", "seed": 3}
-OTHER = {"int": 7, "float": 0.375, "text": "-other", "weights": {"style": 2.5}, "texts": ["-a.png", "b c.png"]}
+OTHER = {"int": 13, "float": 0.375, "text": "-other", "weights": {"style": 2.5}, "texts": ["-a.png", "b c.png"]}
 OTHER |= {"numbers": [0.25, 0.75], "layers": ["relu1_1", "relu2_1"]}  # values that no option has by default
 
 
@@ -126,7 +126,7 @@ def test_a_blend_of_one_is_that_style(name, paint):
     for number, shares in enumerate(([1, 0], [0, 1])):
         alone = paint(name, content, [styles[number]], size=40).image
         assert torch.allclose(paint(name, content, styles, size=40, blend=shares).image, alone, atol=1e-5)
-    assert not torch.allclose(paint(name, content, styles, size=40, blend=[0.5, 0.5]).image, alone, atol=1e-3)
+    assert not torch.allclose(paint(name, content, styles, size=40, blend=[0.5, 0.5]).image, alone, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tiny import tiny
+from tiny import small, tiny
 
 from nstlab import images, samples
-from nstlab.data import color_presets
+from nstlab.data import Files, color_presets, every_tenth
 from nstlab.errors import SettingError
 from nstlab.feature_transforms import ColorMap
 from nstlab.metrics import edge_f1
@@ -93,6 +93,17 @@ def test_drawn_presets_hang_on_their_seed_alone():
     ramp = torch.linspace(0, 1, 64).view(1, 1, 1, -1).expand(20, 3, 1, -1)
     brightness = color_presets.drawn(range(20))(ramp).mean(1)
     assert (brightness.diff(dim=-1) > -0.01).all()  # no look turns light into dark
+
+
+def test_every_tenth_photo_is_held_out():
+    names = [f"{number:02}" for number in range(25)]
+    learned, held = every_tenth(Files(names, [small("cat")] * 25))
+    assert held.names == ["09", "19"] and sorted(learned.names + held.names) == names and len(held.paths) == 2
+    photos = ["astronaut", "cat", "citrus-fruits", "coffee", "dandelions", "honey-bee", "rocket", "two-dogs", "fig-in-a-bowl"]
+    made = tiny("neural_preset", content=[small(name) for name in (*photos, "hill-sunset")], hold_out=True)
+    assert made.settings["pictures"] == 9
+    with pytest.raises(SettingError, match="leave out annotations"):
+        tiny("neural_preset", content=".", annotations="a.json", hold_out=True)
 
 
 def test_a_training_makes_its_losses_fall():

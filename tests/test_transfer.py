@@ -296,6 +296,7 @@ def test_colours(name, colors):
         paint(name, content, [style], colors="sepia")
 
 
+@pytest.mark.slow
 def test_onnx_paints_like_any_painting_at_any_size(tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
