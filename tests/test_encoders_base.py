@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from nstlab.encoders import load_encoder
-from nstlab.encoders.base import pool
+from nstlab.encoders.base import conv_relu, pool
 from nstlab.encoders.vgg import BLOCKS, VGG
 from nstlab.errors import SettingError, WeightsError
 
@@ -172,3 +172,18 @@ def test_other_networks_are_refused_in_one_sentence(change, message, tmp_path):
     with pytest.raises(WeightsError, match=message) as caught:
         load_encoder(str(path))
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (1, 5), (3, 1), (1, 1)])
+def test_the_quick_ways_without_gradients_give_the_same(size, rng):
+    x = torch.randn(2, 3, *size, generator=rng)
+    kernel = tuple(min(2, side) for side in size)
+    assert torch.equal(pool(x, "max")[0], F.max_pool2d(x, kernel))
+    weight, bias = torch.randn(4, 3, 1, 1, generator=rng), torch.randn(4, generator=rng)
+    for padding in (0, 1):
+        plain = F.relu(F.conv2d(x, weight, bias, padding=padding))
+        followed = conv_relu(x.clone().requires_grad_(), weight, bias, padding)
+        assert torch.allclose(conv_relu(x, weight, bias, padding), plain, atol=1e-6)
+        assert followed.requires_grad and torch.allclose(followed, plain, atol=1e-6)
+    wide = conv_relu(x.double(), weight.double(), None)
+    assert wide.dtype == torch.float64 and torch.allclose(wide, F.relu(F.conv2d(x, weight)).double(), atol=1e-6)

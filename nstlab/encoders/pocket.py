@@ -10,12 +10,11 @@ import json
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from nstlab import images
 from nstlab.encoders import weights
-from nstlab.encoders.base import Encoder
+from nstlab.encoders.base import Encoder, conv_relu
 
 FILE = Path(__file__).with_name("pocket.safetensors")
 ABOUT = Path(__file__).with_name("pocket.json")  # how it was trained, VGG-19's scales, and the agreement with it
@@ -49,7 +48,8 @@ class PocketEncoder(Encoder):
 
     def convolve(self, x, layer):
         x = images.pad(x, (1, 1, 1, 1))
-        return F.relu_(self.first(x) if layer == "relu1_1" else self.wide[layer](self.thin[layer](x)))
+        last, x = (self.first, x) if layer == "relu1_1" else (self.wide[layer], self.thin[layer](x))
+        return conv_relu(x, last.weight, last.bias)
 
 
 def load_pocket(**options) -> PocketEncoder:

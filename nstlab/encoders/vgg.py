@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 from nstlab import images
-from nstlab.encoders.base import Encoder
+from nstlab.encoders.base import Encoder, conv_relu
 from nstlab.errors import WeightsError, choose
 
 BLOCKS = {16: (2, 2, 4, 4, 4), 13: (2, 2, 3, 3, 3)}  # convolutions per block of VGG-19 and VGG-16
@@ -47,7 +47,7 @@ class VGG(Encoder):
         weight, bias = getattr(self, f"{layer}_weight"), getattr(self, f"{layer}_bias")
         mirrored = self.padding == "reflect"
         if mirrored and min(x.shape[-2:]) < 2:  # nothing to mirror
-            return F.relu(F.conv2d(images.pad(x, (1, 1, 1, 1)), weight, bias))
+            return conv_relu(images.pad(x, (1, 1, 1, 1)), weight, bias)
         return _FrozenConv.apply(x, weight, bias, mirrored)
 
 
@@ -59,7 +59,7 @@ class _FrozenConv(torch.autograd.Function):
     def forward(ctx, x, weight, bias, mirrored):
         ctx.mirrored, ctx.shape = mirrored, x.shape
         padded = F.pad(x, (1, 1, 1, 1), mode="reflect") if mirrored else x
-        y = F.conv2d(padded, weight, bias, padding=0 if mirrored else 1).relu_()
+        y = conv_relu(padded, weight, bias, 0 if mirrored else 1)
         ctx.save_for_backward(y, weight)
         return y
 

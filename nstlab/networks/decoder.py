@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nstlab import images
+from nstlab.encoders.base import conv_relu
 from nstlab.errors import SettingError, WeightsError, check_count, choose
 from nstlab.files import expanded
 from nstlab.networks import saved
@@ -129,13 +130,13 @@ class _Block(nn.Module):
         self.upsampling, self.weigh = upsampling, _Weigh(outputs) if join == "cat5" else None
 
     def forward(self, x: torch.Tensor, size: tuple[int, int], kept: list[torch.Tensor]) -> torch.Tensor:
-        x = F.relu_(self.low(x))
+        x = self.low(x, relu=True)
         if self.upsampling == "nearest":
-            return F.relu_(self.high.upsampled(x, size))
+            return self.high.upsampled(x, size, relu=True)
         if self.upsampling == "indices":
-            return F.relu_(self.high(unpool_indices(x, kept[0], size)))
+            return self.high(unpool_indices(x, kept[0], size), relu=True)
         joined = unpool_wavelet(x, kept[0].to(x), size) if self.weigh is None else self.weigh(x, kept[0], kept[1], size)
-        return F.relu_(self.high(joined))
+        return self.high(joined, relu=True)
 
 
 class _Weigh(nn.Module):
@@ -174,25 +175,32 @@ class Convolution(nn.Module):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="linear" if rank and layer is self.near else "relu")
         self.register_buffer("taps", torch.tensor(self.TAPS, dtype=torch.float32), persistent=False)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, inputs, h, w) to (N, outputs, h, w)."""
-        x = self.near(images.pad(x, (1, 1, 1, 1)))
-        return x if self.wide is None else self.wide(x)
+    def forward(self, x: torch.Tensor, relu: bool = False) -> torch.Tensor:
+        """(N, inputs, h, w) to (N, outputs, h, w); what is below 0 becomes 0 with `relu`."""
+        x = images.pad(x, (1, 1, 1, 1))
+        if self.wide is None:
+            return conv_relu(x, self.near.weight, self.near.bias) if relu else self.near(x)
+        return self._widened(self.near(x), relu)
 
-    def upsampled(self, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    def _widened(self, x: torch.Tensor, relu: bool) -> torch.Tensor:
+        return conv_relu(x, self.wide.weight, self.wide.bias) if relu else self.wide(x)
+
+    def upsampled(self, x: torch.Tensor, size: tuple[int, int], relu: bool = False) -> torch.Tensor:
         """The same as of `spread(x, size)`, worked out at the lower resolution.
 
         Each of four new pixels sees the same 2x2 old ones, some of them through several taps of the kernel. Adding those taps
         first gives four 2x2 kernels: less than half the work.
         """
         if any(side < 2 * old for side, old in zip(size, x.shape[-2:])):  # a side of one pixel that stays as it is
-            return self(spread(x, size))
+            return self(spread(x, size), relu)
         height, width = (-(-side // 2) for side in size)
         x = images.pad(x, (1, 1 + width - x.shape[-1], 1, 1 + height - x.shape[-2]), mirrored=False)
         folded = torch.einsum("pay,qbx,oiyx->pqoiab", self.taps, self.taps, self.near.weight).flatten(0, 2)
         bias = None if self.near.bias is None else self.near.bias.repeat(4)
-        found = _Interleaved.apply(F.conv2d(x, folded, bias))[..., : size[0], : size[1]]
-        return found if self.wide is None else self.wide(found)
+        early = relu and self.wide is None
+        found = _Interleaved.apply(conv_relu(x, folded, bias) if early else F.conv2d(x, folded, bias))
+        found = found[..., : size[0], : size[1]]
+        return found if self.wide is None else self._widened(found, relu)
 
 
 class _Interleaved(torch.autograd.Function):
