@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nstlab.devices import best_device, precision_dtype
+from nstlab.devices import best_device, native_bf16, precision_dtype
 from nstlab.errors import choose
 
 POOLINGS = ("max", "average", "wavelet", "indices")
@@ -103,7 +103,8 @@ class Encoder(nn.Module):
 
 def conv_relu(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, padding: int = 0) -> torch.Tensor:
     """What ReLU leaves of a convolution, in one pass over the memory where oneDNN computes it and no gradient is asked for."""
-    plain = x.device.type != "cpu" or x.dtype != weight.dtype or x.dtype not in (torch.bfloat16, torch.float32)
+    fitting = x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and native_bf16(x.device))
+    plain = x.device.type != "cpu" or x.dtype != weight.dtype or not fitting
     if plain or asks_gradient(x, weight) or not FUSED or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
         return F.relu_(F.conv2d(x, weight, bias, padding=padding))
     pair = lambda value: [value, value]
