@@ -75,6 +75,11 @@ def train(
         precision=precision, tensorboard=tensorboard, init_from=init_from, task=game,
         network=named or None,
     )  # fmt: skip
+    run(made)
+
+
+def run(made) -> None:
+    """Go through a Training with its progress on stderr; ends with exit code 130 where it was stopped. Raises SettingError."""
     talks = made.rank == 0
     for note in made.notes if talks else ():
         print(f"note: {note}", file=sys.stderr)

@@ -98,9 +98,12 @@ def open_network(system: str, checkpoint=None) -> tuple[torch.nn.Module, dict, P
     return network.eval().requires_grad_(False), info["network"], path
 
 
-def checked_digest(path, wanted: str | None) -> str:
-    """The first 16 digits of a checkpoint's SHA-256. Raises WeightsError where others are `wanted`."""
-    found = digest(path)[:16]
+def checked_digest(path, wanted: str | None) -> str | None:
+    """The first 16 digits of a checkpoint's SHA-256; None of a network without a file.
+
+    Raises WeightsError where others are `wanted`.
+    """
+    found = digest(path)[:16] if path else None
     if wanted not in (None, found):
         raise WeightsError(f"{path} is not the checkpoint asked for: its hash is {found}, not {wanted}")
     return found

@@ -16,8 +16,7 @@ import torch
 from nstlab import color, images
 from nstlab.devices import best_device, precision_dtype
 from nstlab.encoders import Encoder, PocketEncoder, load_encoder
-from nstlab.encoders.weights import digest
-from nstlab.errors import SettingError, WeightsError, check_count, choose
+from nstlab.errors import SettingError, check_count, choose
 from nstlab.feature_transforms.base import FeatureTransform, Part, check_alpha, usable
 from nstlab.files import expanded
 from nstlab.filters import at_size, shrink
@@ -28,6 +27,7 @@ from nstlab.options import option, plain, settings
 from nstlab.systems.one_pass import Pass, check_memory
 from nstlab.systems.pixel import COLORS, POCKET
 from nstlab.systems.styles import StyleMix, style_mix
+from nstlab.systems.trained import checked_digest
 
 BASE = 300e6  # bytes of memory for the networks
 GUIDES = {"importance": importance, "saliency": saliency}
@@ -202,7 +202,7 @@ def transfer(
     mix = style_mix(paintings, layers, options.style_scale, blend, "losses", options.masks, options.feather, shape)
     encoder, decoder = _networks(options, upsampling, kind)
     made = {"system": system, "content": plain(content), "styles": [plain(style) for style in styles], **settings(options)}
-    made["checkpoint_hash"] = _checked(decoder, options.checkpoint_hash)
+    made["checkpoint_hash"] = checked_digest(decoder.file, options.checkpoint_hash)
     alpha, notes = strength(options.guide, content, photo, alpha, keep)
     notes += [POCKET] if isinstance(encoder, PocketEncoder) else []
     kept = "style" if colors.startswith("match") else colors
@@ -247,11 +247,3 @@ def _networks(options: TransferOptions, upsampling: str, kind: str) -> tuple[Enc
 def _loaded(name: str, upsampling: str, kind: str, path, time: int, device: str, precision: str) -> tuple[Encoder, Decoder]:
     encoder = load_encoder(name, pooling=UPSAMPLINGS[upsampling][0], device=device, precision=precision)
     return encoder, load_decoder(encoder, upsampling, kind, path)
-
-
-def _checked(decoder: Decoder, wanted: str | None) -> str | None:
-    """The first 16 digits of the SHA-256 of the decoder's file, if it has one. Raises WeightsError where others are wanted."""
-    found = digest(Path(decoder.file))[:16] if decoder.file else None
-    if wanted not in (None, found):
-        raise WeightsError(f"{decoder.file} is not the checkpoint asked for: its hash is {found}, not {wanted}")
-    return found
