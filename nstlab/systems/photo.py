@@ -20,8 +20,8 @@ class PhotoOptions(TransferOptions):
     """TransferOptions, and which regions of the content go with which of the styles.
 
     `segments` "things" finds regions with names (sky, water, person ...) and matches those that both have; a picture of labels
-    in flat colours, with one for each style in `style_segments`, matches by the colours' order from dark to bright. What a
-    style lacks goes after the whole of it.
+    in flat colours, with one for each style in `style_segments`, matches by the colours' order from dark to bright. A
+    region that a style lacks uses the whole style.
     """
 
     alpha: float = option(1.0, "How much of the style: 0 is the photo, 1 is all.")

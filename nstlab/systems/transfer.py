@@ -42,8 +42,8 @@ Regions = list[tuple[torch.Tensor, torch.Tensor]]  # (map on the content, map on
 class TransferOptions:
     """What systems that paint like any painting in one pass can be told.
 
-    `alpha` is how far the features go from the content's to the style's. With a `guide`, a share `keep` of that way is not gone
-    where it is white. `colors`, `blend`, `masks` and `feather` are those of PixelOptions. `checkpoint` is a file of a decoder
+    `alpha` is how far the features go from the content's to the style's. Where the `guide` is white, that strength is reduced by
+    the share `keep`. `colors`, `blend`, `masks` and `feather` are those of PixelOptions. `checkpoint` is a file of a decoder
     that was trained for this encoder; `checkpoint_hash` are the first 16 digits of its SHA-256, kept in every picture.
     """
 
@@ -107,7 +107,7 @@ class Transfer:
     def parts(self, transform: FeatureTransform, layer: str, size: tuple[int, int]) -> list[Part]:
         """The styles as a transform takes them at `layer`, where the content has (h, w) places.
 
-        What a region has not, or has too little of (see feature_transforms.usable), goes after the whole style.
+        Where a style lacks a region, or has too little of it (see feature_transforms.usable), the whole style is used.
         """
         made = []
         for number, style in enumerate(self.mix.paintings):
