@@ -42,8 +42,8 @@ Regions = list[tuple[torch.Tensor, torch.Tensor]]  # (map on the content, map on
 class TransferOptions:
     """What systems that paint like any painting in one pass can be told.
 
-    `alpha` is how far the features go from the content's to the style's. Where the `guide` is white, that strength is reduced by
-    the share `keep`. `colors`, `blend`, `masks` and `feather` are those of PixelOptions. `checkpoint` is a file of a decoder
+    `alpha` is how far the features go from the content's to the style's. Where the `guide` is white, that strength is reduced
+    by the share `keep`. `colors`, `blend`, `masks` and `feather` are those of PixelOptions. `checkpoint` is a file of a decoder
     that was trained for this encoder; `checkpoint_hash` are the first 16 digits of its SHA-256, kept in every picture.
     """
 
