@@ -20,12 +20,23 @@ from nstlab.errors import SettingError
 
 WIDTH, HEIGHT = 960, 700  # of a slide, in its own pixels
 PROSE = 420  # characters of running text on one slide; what is beyond goes to the notes
+TO_NOTEBOOK = re.compile(r"\[([^\]]*)\]\([^):]+\)")  # a link to a file beside the notebook, which is not beside the slides
 LINES = 16  # of code and printed text on one slide
 HEADING = re.compile(r"^(?=#{1,3} )", re.M)
 KEPT = re.compile(r"#{1,3} |\$\$|[-*] |\d+\. |```|\|")  # how a block begins that always stays on its slide
 PICTURE = "picture"
 TEMPLATE = """\
 {%- extends 'index.html.j2' -%}
+{% block data_jpg scoped %}
+<div class="jp-RenderedImage jp-OutputArea-output">
+<img alt="{{ output.metadata.alt | escape_html }}" src="data:image/jpeg;base64,{{ output.data['image/jpeg'] }}">
+</div>
+{% endblock %}
+{% block data_png scoped %}
+<div class="jp-RenderedImage jp-OutputArea-output">
+<img alt="{{ output.metadata.alt | escape_html }}" src="data:image/png;base64,{{ output.data['image/png'] }}">
+</div>
+{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
 {% block html_head_js %}<meta name="viewport" content="width=device-width, initial-scale=1">{% endblock %}
 {% block html_head_js_mathjax %}
@@ -61,7 +72,7 @@ def arranged(notebook: dict) -> dict:
     pieces, exercises = [], False
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
-            for part in HEADING.split(cell["source"]):
+            for part in HEADING.split(TO_NOTEBOOK.sub(r"\1", cell["source"])):
                 exercises |= part.startswith(("## Exercises", "### Exercises"))
                 exercises &= not part.startswith("## Summary")
                 pieces += _text(part) if part.strip() else []
@@ -117,8 +128,7 @@ def slides(path: Path) -> str:
     for number, cell in enumerate(notebook["cells"]):
         cell["id"] = f"s{number:03d}"
         for output in cell.get("outputs", []):
-            kinds = [kind for kind in output.get("data", {}) if kind.startswith("image/")]
-            output["metadata"] = {kind: {"alt": book.described(cell["source"], output["data"])} for kind in kinds}
+            output["metadata"] = {"alt": book.described(cell["source"], output.get("data", {}))}
     filled = {"MATH": offline.MATH_SCRIPT, "REVEAL": "reveal", "WIDE": str(WIDTH), "HIGH": str(HEIGHT)}
     template = re.sub("MATH|REVEAL|WIDE|HIGH", lambda found: filled[found[0]], TEMPLATE)
     exporter = SlidesExporter(raw_template=template, reveal_theme="white-contrast", reveal_url_prefix="reveal")
