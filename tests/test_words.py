@@ -48,10 +48,8 @@ def test_the_glossary_is_in_order_and_each_term_is_taught():
         assert entry.count("\n") <= 2, name
         taught = re.findall(r"\((\d\d_\w+\.ipynb)\)", entry)
         assert taught, f"{name}: which notebook teaches it?"
-        head = (
-            entry.partition("). ")[0] if entry.startswith(f"**{name}** (") else name
-        )  # the other word in brackets counts, too
-        words = [word[:6] for word in plain(head).split() if len(word) > 1]
+        head = entry.partition("). ")[0] if entry.startswith(f"**{name}** (") else name  # "Term (other word). ..."
+        words = [word[:5] for word in plain(head).split() if len(word) > 1]
         for notebook in taught:
             said = plain(" ".join("".join(cell["source"]) for cell in cells(notebook)))
             assert any(word in said for word in words), f"{name} is not in {notebook}"
