@@ -66,7 +66,7 @@ def config(teacher: bool = False) -> dict:
         "html_static_path": ["_static"],
         "html_css_files": ["book.css"],
         "html_js_files": ["book.js"],
-        "html_last_updated_fmt": None,
+        "html_domain_indices": False,
         "html_show_sphinx": False,
         "html_show_copyright": False,
         "mathjax_path": offline.MATH_SCRIPT,
