@@ -27,7 +27,7 @@ def convolution(draw: random.Random) -> Exercise:
     row, column = draw.randint(1, 3), draw.randint(1, 3)
     return Exercise(
         "A filter by hand", "01_features",
-        f"Slide `kernel` over `image` without turning it over. What is the value where its centre lies on row {row}, column "
+        f"Slide `kernel` over `image` without flipping it. What is the value where its centre lies on row {row}, column "
         f"{column} (counted from 0)?",
         f"image = {image}\nkernel = {kernel}\nrow, column = {row}, {column}",
         "answer = sum(kernel[i][j] * image[row + i - 1][column + j - 1] for i in range(3) for j in range(3))",
