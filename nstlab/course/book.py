@@ -160,7 +160,7 @@ def build(folder: Path, out: Path, teacher: bool = False) -> list[str]:
             raise SettingError(f"the book has {len(faults)} bad links: {'; '.join(faults[:5])}")
         built = {path.relative_to(made).as_posix(): path.read_bytes() for path in made.rglob("*") if path.is_file()}
         trees.write_tree(out, built)
-    return sorted(name for name in built if name.endswith(".html"))
+    return sorted(name for name in built if name.endswith(".html") and not name.startswith("_static/"))
 
 
 def _sphinx(source: Path, out: Path, settings: dict) -> None:
