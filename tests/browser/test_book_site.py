@@ -81,7 +81,7 @@ def test_formulas_pictures_search_and_colours(browser, site):
     page.keyboard.press("Enter")
     page.wait_for_selector("#search-results li a[href*='12_adversarial']")
     page.locator("#search-results li a[href*='12_adversarial']").first.click()
-    page.wait_for_selector("h1:has-text('Adversarial')")
+    page.wait_for_selector("article h1:has-text('Adversarial')")  # the theme has a second one, for print
     assert page.errors == []
     page.context.close()
 
