@@ -74,8 +74,9 @@ def test_formulas_pictures_search_and_colours(browser, site):
     picture = page.locator(".bd-article img").last
     picture.scroll_into_view_if_needed()
     page.wait_for_function("picture => picture.naturalWidth > 0", arg=picture.element_handle())
-    page.get_by_role("button", name="Color mode").first.click()
-    assert page.locator("html").get_attribute("data-mode") != "auto"
+    page.get_by_role("button", name="Color mode").click()
+    page.locator(".theme-change-button[data-mode=dark]").click()
+    assert page.locator("html").get_attribute("data-theme") == "dark"
     page.keyboard.press("Control+k")
     page.keyboard.type("mode collapse")
     page.keyboard.press("Enter")
