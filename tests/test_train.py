@@ -55,7 +55,7 @@ def rows(folder):
 def whole(tmp_path_factory):
     """An uninterrupted training of each system: its folder and state."""
     found = {}
-    for system in ("conditional", "multiscale_gan"):
+    for system in ("conditional", "multiscale_gan", "lapstyle"):
         folder = tmp_path_factory.mktemp(system)
         found[system] = folder, state(finished(tiny(system, folder)))
     return found
@@ -76,7 +76,7 @@ def test_a_step_says_what_it_did(tmp_path):
     assert training.task.views.keys() >= {"photo", "picture", "draft", "judgement"}
 
 
-@pytest.mark.parametrize("system", ["conditional", "multiscale_gan"])
+@pytest.mark.parametrize("system", ["conditional", "lapstyle"])
 def test_killed_at_a_random_step_it_ends_in_the_same_weights(system, whole, tmp_path):
     command = [sys.executable, TESTS / "tiny.py", system, tmp_path, "8", "new"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -160,7 +160,7 @@ def test_not_a_number_stops_and_keeps_the_last_good_weights(tmp_path):
     assert finished(again).done == 8
 
 
-@pytest.mark.parametrize("system", ["conditional", "multiscale_gan"])
+@pytest.mark.parametrize("system", ["conditional", "multiscale_gan", "lapstyle"])
 def test_an_error_in_the_middle_of_a_step_leaves_the_state_before_it(system, whole, monkeypatch):
     """The optimisers, the average, the gate and spectral norm may have changed by then."""
     training = tiny(system)
@@ -184,7 +184,7 @@ def test_a_critic_whose_loss_is_no_number_takes_the_generator_back_too(monkeypat
         if step.index == 5:
             break
     steps = iter(training)
-    monkeypatch.setattr("nstlab.systems.multiscale_gan.discriminator_loss", lambda real, *_: real[0].mean() * float("nan"))
+    monkeypatch.setattr("nstlab.training.revision.discriminator_loss", lambda real, *_: real[0].mean() * float("nan"))
     with pytest.raises(DivergedError, match="step 6"):
         next(steps)
     assert training.done == 4 and state(training) == states[4]
