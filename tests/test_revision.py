@@ -200,10 +200,10 @@ def test_guides_are_outlines_and_nothing_elsewhere(coco_set):
 
 
 def test_a_training_makes_the_losses_fall():
-    made = tiny("lapstyle", steps=40, lr=0.01, task={"warmup_steps": 100})
+    made = tiny("lapstyle", steps=24, lr=0.01, task={"warmup_steps": 100})
     frozen = {name: value.clone() for name, value in made.task.generator.draft.state_dict().items()}
     totals = [step.total for step in made]
-    assert sum(totals[-8:]) < 0.8 * sum(totals[:8])
+    assert sum(totals[-6:]) < 0.9 * sum(totals[:6])
     assert all(torch.equal(value, frozen[name]) for name, value in made.task.generator.draft.state_dict().items())
 
 
@@ -218,10 +218,10 @@ def test_each_photo_is_painted_like_the_painting_beside_it():
 
 
 def test_not_a_number_stops_it(tmp_path):
-    training = tiny("lapstyle", tmp_path, encoder=Poisoned(60))
+    training = tiny("lapstyle", tmp_path, encoder=Poisoned(4 + 4 * 3))
     with pytest.raises(DivergedError, match="the last good weights are kept"):
         list(training)
-    assert training.done >= 1 and all(value.isfinite().all() for value in training.task.generator.state_dict().values())
+    assert training.done == 2 and all(value.isfinite().all() for value in training.task.generator.state_dict().values())
 
 
 def test_the_network_comes_back_from_its_description(fresh, decoder):

@@ -8,9 +8,9 @@ from torch import nn
 from nstlab import images, pyramid
 from nstlab.encoders import load_encoder
 from nstlab.errors import WeightsError, check_count
-from nstlab.feature_transforms import AdaIN
 from nstlab.networks.decoder import Decoder
 from nstlab.networks.generator import Core, count_styles, shares_of
+from nstlab.stats import mean_std, with_moments
 
 LAYER = "relu4_1"  # whose statistics are the style of a draft
 DRAFT_SIDE = 128  # pixels of the long side of a draft, about
@@ -45,9 +45,12 @@ class RevisionNet(nn.Module):
         return 1 + len(self.revisions)
 
     def stages(self, size: tuple[int, int]) -> list[nn.Module]:
-        """The revisions of a picture of `size` (H, W), coarse to fine: the last one again while drafts would be too large."""
+        """The revisions of a picture of `size` (H, W), coarse to fine: the last one again while drafts would be too large.
+
+        A network that is exported has one number of them for all sizes.
+        """
         found = list(self.revisions)
-        while max(size) / 2 ** len(found) > 1.5 * DRAFT_SIDE:
+        while not torch.compiler.is_exporting() and max(size) / 2 ** len(found) > 1.5 * DRAFT_SIDE:
             found.append(self.revisions[-1])
         return found
 
@@ -115,15 +118,14 @@ class AdainDraft(nn.Module):
         self.decoder.load_state_dict(decoder.state_dict())
         for number, painting in enumerate(paintings):
             features = self.encoder(images.resize(images.check(painting), STYLE_SIDE), (LAYER,))[LAYER]
-            mean, deviation = AdaIN().describe(features)
+            mean, deviation = mean_std(features, eps=0)
             self.mean[number], self.deviation[number] = mean[0], deviation[0]
 
     @torch.no_grad()
     def forward(self, image: torch.Tensor, blend: torch.Tensor) -> torch.Tensor:
         """The painted image (N, 3, H, W) in [0, 1] of an image; `blend` (1 or N, styles) mixes the statistics."""
         features = self.encoder(image, (LAYER,))[LAYER]
-        target = tuple((blend.float() @ each.float()).expand(len(image), -1) for each in (self.mean, self.deviation))
-        changed = AdaIN().match(features, target)
+        changed = with_moments(features, *(blend.float() @ each.float() for each in (self.mean, self.deviation)))
         return self.decoder(changed, LAYER, tuple(image.shape[-2:]))["image"].clamp(0, 1)
 
 
