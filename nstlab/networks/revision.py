@@ -28,7 +28,7 @@ class RevisionNet(nn.Module):
     Fresh revisions add nothing: the picture is the draft, enlarged.
     """
 
-    def __init__(self, styles: int = 1, *, scales: int = 3, widths=(32, 48, 96), blocks: int = 4, decoder: dict):
+    def __init__(self, styles: int = 1, *, scales: int = 3, widths=(32, 48, 96), blocks: int = 3, decoder: dict):
         super().__init__()
         self.draft = AdainDraft(check_count("styles", styles), decoder)
         options = {"inputs": 9, "widths": widths, "blocks": blocks}
@@ -131,7 +131,8 @@ class AdainDraft(nn.Module):
 
 @functools.lru_cache(maxsize=4)
 def _encoder(name: str, device: str, dtype: torch.dtype, fingerprint: tuple):
-    encoder = load_encoder(name, device=device, precision="bf16" if dtype == torch.bfloat16 else "fp32")
+    with torch.random.fork_rng():  # it is loaded once, and what is drawn at random after it must be the same each time
+        encoder = load_encoder(name, device=device, precision="bf16" if dtype == torch.bfloat16 else "fp32")
     if encoder.fingerprint != dict(fingerprint):
         raise WeightsError(f"the draft was trained on features of {name} with other weights than this package has: train anew")
     return encoder

@@ -19,6 +19,8 @@ from nstlab.systems.trained import BlendOptions, plan
 from nstlab.training.revision import CoarseToFine
 
 DRAFT_ENCODER = "pocket"  # a draft is small and soft: the approximation will do
+A_PIXEL = 400  # bytes of memory, measured in fp32 at 1024 px
+WEIGHTS = {"matching": 1.0}  # the task's own
 
 
 def task(paintings, *, network=None, **options) -> CoarseToFine:
@@ -29,7 +31,8 @@ def task(paintings, *, network=None, **options) -> CoarseToFine:
     network = {**(network or {}), "decoder": decoder.options}
     info, made = describe("RevisionNet", names, network), RevisionNet(len(names), **network)
     made.draft.learn(decoder, pictures)
-    return CoarseToFine("lapstyle", info, made, paintings, matched=True, vary=True, **options)
+    weights = WEIGHTS | (options.pop("weights", None) or {})
+    return CoarseToFine("lapstyle", info, made, paintings, weights=weights, matched=True, vary=True, **options)
 
 
 SYSTEM = System(
@@ -39,7 +42,7 @@ SYSTEM = System(
     cost="an hour of training for all paintings; then a sixth of a second",
     label="at once, a draft and revisions",
     options=BlendOptions,
-    plan=partial(plan, "lapstyle"),
+    plan=partial(plan, "lapstyle", a_pixel=A_PIXEL),
     styles="learned",
     task=task,
     critic=True,
