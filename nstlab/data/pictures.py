@@ -74,10 +74,14 @@ class Joined(Files):
     """Several sets one after the other; each keeps what it knows of its pictures, such as guides."""
 
     def __init__(self, parts: list[Files]):
-        self.parts = [(part, number) for part in parts for number in range(len(part))]
+        self.sets, self.parts = parts, [(part, number) for part in parts for number in range(len(part))]
         super().__init__([n for part in parts for n in part.names], [path for part in parts for path in part.paths])
-        self.notes = [note for part in parts for note in part.notes]
-        self.guided = any(part.guided for part in parts)
+        self.guided = all(part.guided for part in parts)
+
+    @property
+    def notes(self):
+        """Those of its sets; some are only known once a guide is asked for."""
+        return [note for part in self.sets for note in part.notes]
 
     def guide(self, index: int) -> torch.Tensor | None:
         part, number = self.parts[index]
