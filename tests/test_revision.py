@@ -211,7 +211,7 @@ def test_each_photo_is_painted_like_the_painting_beside_it():
     made = tiny("lapstyle", batch=4)
     _, paintings = (next(stream) for stream in made._streams(32))
     names = made.task.info["styles"]
-    found = made.task._styles(paintings, torch.zeros(4, dtype=torch.int64)).tolist()
+    found = made.task._shown(paintings).tolist()
     assert [names[number] for number in found] == [name.split("/")[-1].removesuffix(".png") for name in paintings.names]
     with pytest.raises(SettingError, match="leave out --real"):
         list(tiny("lapstyle", real=small("spring")))

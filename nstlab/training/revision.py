@@ -84,11 +84,13 @@ class CoarseToFine(Task):
         learns, heard = wanted and index >= self.warmup_steps // 2, wanted and index >= self.warmup_steps
         outputs = []
         with training.update("generator") as backward:
-            for (batch, paintings), seeds in zip(batches, training.draw(2**31, index), strict=True):
+            drawn = (training.draw(high, index) for high in (2**31, len(self.info["styles"])))
+            for (batch, paintings), seeds, styles in zip(batches, *drawn, strict=True):
                 photo, guides = to_device(batch, training.device)
                 if self.vary:
                     photo, guides = varied(photo, guides, seeds.tolist())
-                real, styles = paintings.images.to(training.device), self._styles(paintings, seeds)
+                real = paintings.images.to(training.device)
+                styles = self._shown(paintings).to(styles) if self.matched else styles
                 blend = torch.nn.functional.one_hot(styles, len(self.info["styles"])).float()
                 pictures = training.wrapped["generator"].forward_all(photo, blend)
                 total, terms = self.fine(pictures[-1], photo, blend, guides)
@@ -102,15 +104,13 @@ class CoarseToFine(Task):
         self.ema.update(self.generator)
         return sums | self._criticise(outputs, training, learns)
 
-    def _styles(self, paintings, seeds) -> torch.Tensor:
-        """The number of each photo's style, (N,). Raises SettingError for real paintings that are none of the styles."""
+    def _shown(self, paintings) -> torch.Tensor:
+        """The number of the style of each real square, (N,). Raises SettingError for a painting that is none of the styles."""
         names = self.info["styles"]
-        if not self.matched:
-            return seeds % len(names)
         found = [Path(name).name.rsplit(".", 1)[0] for name in paintings.names]
         if not set(found) <= set(names):
             raise SettingError(f"the critic of {self.system} is shown the paintings that are learned: leave out --real")
-        return torch.tensor([names.index(name) for name in found], device=seeds.device)
+        return torch.tensor([names.index(name) for name in found])
 
     def _drafts(self, drafts, photo, blend, guides):
         """The objective of each coarser picture that is not frozen, with the photo at its size, added up."""
