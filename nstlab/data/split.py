@@ -3,7 +3,7 @@
 from nstlab.data.pictures import Files
 from nstlab.errors import SettingError, check_count
 
-PEOPLE = 4  # every so manieth of the photos kept apart shows people, where outlines say so of enough
+PEOPLE = 4  # one in so many of the photos kept apart shows people, where outlines say so of enough
 
 
 def kept_apart(pictures: Files, count: int) -> tuple[Files, Files]:
