@@ -64,7 +64,7 @@ def downsample(image: torch.Tensor) -> torch.Tensor:
 def upsample(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """The image (N, C, h, w) interpolated linearly to `size` (H, W), its corner pixels kept in the corners.
 
-    On CUDA the gradient is the same each time, which that of `F.interpolate` is not.
+    Unlike that of `F.interpolate`, the gradient is deterministic on CUDA.
     """
     if image.is_cuda and image.requires_grad and torch.is_grad_enabled():
         return _Upsample.apply(image, size)
@@ -76,7 +76,7 @@ def _upsample(image, size):
 
 
 class _Upsample(torch.autograd.Function):
-    """`_upsample` with `upsample_gradient` as its gradient: CUDA's own depends on the order in which its threads finish."""
+    """`_upsample` with `upsample_gradient` as its gradient: the order of additions in CUDA's own varies between runs."""
 
     @staticmethod
     def forward(ctx, image, size):
