@@ -15,7 +15,7 @@ VGG19_LAYERS = tuple(f"relu{b}_{i}" for b, count in enumerate(BLOCKS[16], 1) for
 
 
 class Field(NamedTuple):
-    """The receptive fields of a layer: `size` pixels wide; that of unit 0 starts at pixel `start`, the next `stride` further."""
+    """The receptive fields of a layer: `size` pixels wide; unit 0 begins at pixel `start`, the next `stride` further."""
 
     size: int
     stride: int
