@@ -125,7 +125,7 @@ def test(arguments: list[str]) -> int:
     extra = [argument for argument in arguments if argument != "--fast"]
     pytest = [PYTHON, "-m", "pytest"]
     # Workers take what is next in order: files that take long come first, so that none of them waits long at the end.
-    shared = [*pytest, "-n", str(WORKERS), "--no-loadscope-reorder", "--dist"]
+    shared = [*pytest, "-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
     rooms = [ROOT / "tests" / f"test_{name}.py" for name in SLOW]
     rooms += sorted({*(ROOT / "tests").glob("test_*.py")} - {*rooms})
     lessons = [f"tests/notebooks/test_{name}.py" for name in ("course", "sweep", "readme", "exercises", "notebooks")]
@@ -134,11 +134,11 @@ def test(arguments: list[str]) -> int:
     stages = [  # (name, command, threads of each process, or None for the default)
         ("code style", [PYTHON, "-m", "ruff", "check", "."], None),
         ("code format", [PYTHON, "-m", "ruff", "format", "--check", "."], None),
-        ("library", [*shared, "loadfile", *rooms, *(["-m", "not slow"] if fast else []), *extra], 1),
+        ("library", [*shared, *rooms, *(["-m", "not slow"] if fast else []), *extra], 1),
     ]
     if not fast:
         stages += [
-            ("README and notebooks", [*shared, "loadgroup", *nbval, *lessons, *extra], 1),
+            ("README and notebooks", [*shared, *nbval, *lessons, *extra], 1),  # see tests/notebooks/conftest.py
             ("panels in a browser", [*pytest, "tests/browser", *extra], None),
         ]
     failed = []

@@ -9,8 +9,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from exercises import HERE, Lesson, answers
 
-CASES = [  # those of a notebook in one process: they share what stands above them
-    pytest.param(path.stem, int(number), marks=pytest.mark.xdist_group(f"exercises of {path.stem}"))
+CASES = [
+    (path.stem, int(number))
     for path in sorted((HERE / "answers").glob("*.toml"))
     for number in answers(path.stem)
     if number.isdigit()
