@@ -17,8 +17,8 @@ from nstlab.experiments import results
 FOLDER = Path(__file__).parent.parent.parent / "notebooks"
 PATHS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 OFFLINE = Path(__file__).parent / "offline"
-OTHER = {"content": "cat", "style": "great-wave", "size": 72.0, "steps": "4", "seed": 1}  # as papermill may pass them
-FEWER = {"rounds": 60, "patch_steps": 6, "pixel_steps": 4}  # of what some notebooks repeat
+OTHER = {"content": "cat", "style": "great-wave", "size": 96.0, "steps": "6", "seed": 1}  # as papermill may pass them
+FEWER = {"rounds": 60, "patch_steps": 12, "pixel_steps": 6}  # of what some notebooks repeat
 
 
 def code_cells(path):
