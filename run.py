@@ -19,7 +19,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "nstlab-setup"
 WORKERS = min(4, os.cpu_count() or 1)  # that share the tests
-SLOW = ("optimize", "comparison", "every_system", "more_losses", "train", "transfer", "painters", "weights", "registry")
+SLOW = ("comparison", "every_system", "more_losses", "optimize", "painters", "registry", "train", "transfer", "weights")
 
 
 def main(arguments: list[str]) -> int:
@@ -126,8 +126,7 @@ def test(arguments: list[str]) -> int:
     pytest = [PYTHON, "-m", "pytest"]
     # Workers take what is next in order: files that take long come first, so that none of them waits long at the end.
     shared = [*pytest, "-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
-    rooms = [ROOT / "tests" / f"test_{name}.py" for name in SLOW]
-    rooms += sorted({*(ROOT / "tests").glob("test_*.py")} - {*rooms})
+    rooms = sorted((ROOT / "tests").glob("test_*.py"), key=lambda path: (path.stem.removeprefix("test_") not in SLOW, path))
     lessons = [f"tests/notebooks/test_{name}.py" for name in ("course", "sweep", "readme", "exercises", "notebooks")]
     nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg"]
     nbval += sorted((ROOT / "notebooks").glob("*.ipynb"))
