@@ -142,8 +142,8 @@ def test_two_processes_have_the_losses_of_one_that_adds_up_their_halves(by_two_p
 
 @pytest.mark.slow
 def test_the_first_two_steps_of_two_processes_are_those_of_one_with_whole_batches(by_two_processes):
-    """The order of the sums differs, and with it the rounding. Each update multiplies that by a factor that depends on the CPU's
-    kernels, so only the steps before and after the first update are compared; the test above covers the later ones."""
+    """The order of the sums differs, and with it the rounding. Each update multiplies that by a factor that depends on the
+    CPU's kernels, so only the steps before and after the first update are compared; the test above covers the later ones."""
     for system in SYSTEMS:
         one, two = finished(tiny(system, **WHOLE)).history, losses_in(by_two_processes / f"{system}-whole")
         assert len(one) == len(two) == 8
