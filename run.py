@@ -11,7 +11,8 @@ from pathlib import Path
 
 USAGE = """\
 One command for everything: `python run.py demo | test [--fast] | lab | studio | notebooks [NAME...] | figures [NAME...]
-| course --student DIR --teacher DIR | publish --repository URL | publish --remove`.
+| course --student DIR --teacher DIR | personal build NAME... | personal mark FOLDER | book [--teacher] | slides [NAME...]
+| publish --repository URL | publish --remove`.
 
 Needs only Python 3.11 or newer: the first command creates `.venv` and installs nstlab into it; all commands run in it."""
 ROOT = Path(__file__).resolve().parent
@@ -24,7 +25,7 @@ SLOW = ("comparison", "every_system", "more_losses", "optimize", "painters", "re
 
 def main(arguments: list[str]) -> int:
     commands = {"demo": demo, "test": test, "lab": lab, "studio": studio, "notebooks": notebooks, "figures": figures}
-    commands |= {"course": course, "publish": publish}
+    commands |= {"course": course, "personal": personal, "book": book, "slides": slides, "publish": publish}
     if not arguments or arguments[0] not in commands:
         print(USAGE, file=sys.stderr)
         return 2
@@ -112,6 +113,21 @@ def figures(arguments: list[str]) -> int:
 def course(arguments: list[str]) -> int:
     """Build the course from the notebooks: for students without solutions, for a teacher to mark with nbgrader."""
     return call([PYTHON, "-m", "nstlab.course.trees", ROOT / "notebooks", *arguments], cwd=Path.cwd())
+
+
+def personal(arguments: list[str]) -> int:
+    """Write a sheet of exercises for each student, with numbers and pictures of their own, or mark what came back."""
+    return call([PYTHON, "-m", "nstlab.course.personal", *arguments], cwd=Path.cwd())
+
+
+def book(arguments: list[str]) -> int:
+    """Build the book: a site of all notebooks, the words and the API reference, which needs no network."""
+    return call([PYTHON, "-m", "nstlab.course.book", ROOT / "notebooks", *arguments], cwd=Path.cwd())
+
+
+def slides(arguments: list[str]) -> int:
+    """Make slides from the named notebooks, or from all."""
+    return call([PYTHON, "-m", "nstlab.course.slides", ROOT / "notebooks", *arguments], cwd=Path.cwd())
 
 
 def publish(arguments: list[str]) -> int:
