@@ -61,8 +61,9 @@ def test_visitors_take_turns_and_are_told_their_place(open_desk):
 
 
 def test_who_goes_away_gives_the_turn_back(open_desk):
-    dead, waits = desk.Turn("paint"), desk.Turn("paint")
+    dead = desk.Turn("paint")
     assert list(dead) == []
+    waits = desk.Turn("paint")
     assert next(iter(waits)).number == 1
     dead._connection.close()  # as when its process dies
     assert list(waits) == []

@@ -19,7 +19,7 @@ from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
 
 PLACE = "NSTLAB_STUDIO_DESK"  # environment variable: port:key in hexadecimal digits
-BEAT = 0.25  # seconds between two looks at the line
+BEAT, NEWS = 0.25, 2.0  # seconds between two looks at the line, and by which an estimate changes to be told anew
 USUAL = 90.0  # seconds that a turn takes, as long as none has been seen
 IDLE, IDLE_PLACE = 1200.0, "NSTLAB_STUDIO_IDLE"  # seconds after which a visit ends where nothing happens, and who may change it
 
@@ -110,9 +110,9 @@ class Desk:
         try:
             while True:
                 place = line.place(connection)
-                if place.number != 0 or said is None or said.number:
+                if said is None or place.number != said.number or abs(place.seconds - said.seconds) >= NEWS:
                     connection.send_bytes(json.dumps([place.number, place.seconds]).encode())
-                said = place
+                    said = place
                 if connection.poll(BEAT):
                     connection.recv_bytes(8)  # nothing is ever sent: this is the end of it
         finally:
