@@ -26,8 +26,8 @@ class Session:
     `photo` is whatever `images.load` takes, and so is `painting`, or None as long as none is chosen. `size` is the long side
     of the pictures in pixels, `more_size` that of the larger ones, `steps` and `seed` are those of an optimising `system`.
     Read `photo`, `painting`, `shown` (the Made that is looked at), `live` (the image of a run), `made`, `said` (a sentence
-    about what went wrong), `looking`, `waiting` (a Place in the line), `share` and `left`. Raises NstlabError for what cannot
-    be opened.
+    about what went wrong; `error` is the last exception), `looking`, `waiting` (a Place in the line), `share` and `left`.
+    Raises NstlabError for what cannot be opened.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Session:
         self.image = opened(self.photo)
         self.made: dict[int, Made] = {}
         self.shown: Made | None = None
-        self.said, self.looking, self.touched = "", False, time.monotonic()
+        self.said, self.error, self.looking, self.touched = "", None, False, time.monotonic()
         self._tell, self._lock, self._acts = tell or (lambda: None), threading.RLock(), threading.RLock()
         self._numbers, self._wanted = count(1), None
         self._forget_run()
@@ -196,7 +196,7 @@ class Session:
                 self._keep(made)
                 self.shown, self.looking = made, False
             elif error:
-                self.said, self.looking = orders.sentence(error), False
+                self.said, self.error, self.looking = orders.sentence(error), error, False
         self._tell()
 
     # A run
@@ -265,7 +265,7 @@ class Session:
             if self._wanted is order:
                 self.shown = made
         if runner.error and self._wanted is order:
-            self.said = orders.sentence(runner.error)
+            self.said, self.error = orders.sentence(runner.error), runner.error
             if isinstance(runner.error, DivergedError):
                 self.live = images.check(runner.error.image)
 

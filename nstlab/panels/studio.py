@@ -54,13 +54,20 @@ class Studio(parts.Panel):
         """What is looked at now, if it was made."""
         return self.session.shown.result if self.session.shown else None
 
-    def autorun(self, refine: bool = False) -> "Studio":
-        """Headless: wait for the first look and, to `refine`, paint to the end. Else return at once, for the buttons."""
+    def autorun(self, painting=None, refine: bool = False) -> "Studio":
+        """Headless: choose a painting, wait for the first look, and to `refine` paint to the end. Else leave it to the buttons.
+
+        Raises NstlabError.
+        """
         if headless():
+            if painting:
+                self.session.choose_painting(self.session.paintings.find(painting).key)
             self.session.wait()
             if refine:
                 self.session.paint()
                 self.session.wait()
+            if self.session.error:
+                raise self.session.error
         return self
 
     def close_visit(self) -> None:

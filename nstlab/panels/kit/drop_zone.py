@@ -62,7 +62,11 @@ class DropZone(Control):
     def _begin(self, batch: str, files: list[tuple[str, int]]) -> None:
         """Make room for files; the browser has checked them, but a browser can be made to say anything."""
         limit = self.limit_mb * 1e6
-        if self.disabled or len(files) > (self.most if self.multiple else 1) or any(not 0 <= size <= limit for _, size in files):
+        if (
+            self.disabled
+            or len(files) > (self.most if self.multiple else 1)
+            or any(not 0 <= size <= limit for _, size in files)
+        ):
             return
         while len(self._arriving) >= UNDER_WAY:
             self._arriving.pop(next(iter(self._arriving)))
