@@ -42,10 +42,11 @@ def slow():
 
 def test_choosing_a_painting_shows_one_pass(session):
     assert session.shown is None and session.image.shape[-1] == 72
+    session.protected()  # else a first look does not wait for it
     session.choose_painting("great-wave")
     session.wait()
     made = session.shown
-    assert made.quick and made.result.image.shape == (1, 3, 21, 32) and not session.looking
+    assert made.quick and made.result.image.shape == (1, 3, 21, 32) and not session.work.looking
     assert not torch.equal(made.result.image, images.load(PHOTO, 32))
     settings = made.result.settings
     assert (settings["system"], settings["encoder"], settings["size"]) == ("adain", "pocket", 32)
@@ -75,17 +76,17 @@ def test_painting_and_more_of_it(session):
 
 def test_stop_keeps_the_picture_so_far(slow):
     slow.paint()
-    until(lambda: slow.live is not None, what="a picture of the run")
-    assert slow.busy and 0 < slow.share < 1 and slow.idle() < 1
-    until(lambda: slow.left, what="the time that is left")
+    until(lambda: slow.work.live is not None, what="a picture of the run")
+    assert slow.work.busy and 0 < slow.work.share < 1 and slow.idle() < 1
+    until(lambda: slow.work.left, what="the time that is left")
     slow.stop()
     slow.wait()
-    assert slow.shown.stopped and not slow.busy and slow.live is None
+    assert slow.shown.stopped and not slow.work.busy and slow.work.live is None
 
 
 def test_another_painting_ends_a_run_and_is_what_is_shown(slow):
     slow.paint()
-    until(lambda: slow.live is not None, what="a picture of the run")
+    until(lambda: slow.work.live is not None, what="a picture of the run")
     slow.choose_painting("spring")
     slow.wait()
     assert slow.shown.quick and slow.shown.painting == "spring"

@@ -128,14 +128,17 @@ class Turn:
             self._connection.send_bytes(kind.encode())
 
     def __iter__(self) -> Iterator[Place]:
+        place = None
         while self._connection is not None:
             try:
-                number, seconds = json.loads(self._connection.recv_bytes(200))
+                if self._connection.poll(2 * BEAT):
+                    place = Place(*json.loads(self._connection.recv_bytes(200)))
             except (OSError, EOFError):  # the server is gone: nobody is there to wait for
                 return
-            if number == 0:
+            if place is not None and place.number == 0:
                 return
-            yield Place(number, seconds)
+            if place is not None:
+                yield place  # also where it is the same, so that whoever iterates can think better of it
 
     def end(self) -> None:
         """Let the next one have it."""

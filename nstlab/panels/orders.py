@@ -46,8 +46,9 @@ class Order:
 
     @property
     def finds(self) -> bool:
-        """Whether the map is the one that is found in the photo."""
-        return self.protects and self.guide is None and (self.quick or finds_what_matters(self.system))
+        """Whether the map is the one that is found in the photo; a first look does not wait for it."""
+        there = self.photo.key in _FOUND if self.quick else finds_what_matters(self.system)
+        return self.protects and self.guide is None and there
 
     def options(self) -> dict:
         """The options of `nstlab.plan`."""
@@ -62,10 +63,8 @@ class Order:
         if self.before is not None and method.takes("start"):
             made |= {"steps": min(self.steps, MORE_STEPS), "start": images.eight_bit(self.before.result.image)}
             made |= {"levels": 1} if method.takes("levels") else {}
-        if self.finds:
-            made["guide"] = found(self.photo)
-        elif self.protects and self.guide is not None:
-            made["guide"] = self.guide
+        if self.protects and (self.guide is not None or self.finds):
+            made["guide"] = self.guide or found(self.photo)
         return made
 
     def plan(self):
@@ -77,7 +76,7 @@ class Order:
         run.notes += [str(warning.message) for warning in said if warning.category is UserWarning]
         run.settings |= {"content": self.photo.name, "styles": [self.painting.name]}
         if "guide" in made:
-            run.settings["guide"] = ("importance" if self.quick else None) if self.finds else PROTECTED
+            run.settings["guide"] = PROTECTED if self.guide is not None else "importance" if self.quick else None
         if not isinstance(made.get("encoder", ""), str):
             run.settings["encoder"] = ENCODER
         if "start" in made:
@@ -157,8 +156,13 @@ def encoder():
 
 
 def warm(photo: Source, painting: Source, size: int) -> None:
-    """Load the networks and look once, so that the first picture of a visitor comes as quickly as the second."""
-    Order(photo, painting, size, QUICK, quick=True).plan().finish()
+    """Load the networks, look once and find what matters in the photo, so that the first picture comes as quickly as the next.
+
+    What was done before is not done again.
+    """
+    if ENCODER not in _LOADED:
+        Order(photo, painting, size, QUICK, quick=True).plan().finish()
+    found(photo)
     encoder()
 
 

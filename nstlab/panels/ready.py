@@ -4,5 +4,5 @@ from nstlab.panels import orders
 from nstlab.panels.pictures import Shelf
 from nstlab.panels.studio import Studio
 
-orders.warm(Shelf("photo")["astronaut"], Shelf("painting").sources()[0], 512)
+orders.warm(Shelf("photo")["astronaut"], Shelf("painting").sources()[-1], 512)
 READY = Studio

@@ -67,6 +67,12 @@ def title(text: str, lead: str) -> str:
     return f'<h1>{text}</h1><p class="nst-lead">{lead}</p>'
 
 
+def fit(ratio: float) -> str:
+    """A style that lets a picture of that width over its height fit into the window."""
+    parts = f".{CSS}-stage .nst-swipe-frame, .{CSS}-stage .nst-surface"
+    return f"<style>{parts} {{ max-width: min(100%, calc(max(300px, 72vh) * {ratio:.4f})) }}</style>"
+
+
 def status(text: str, wrong: bool = False, share: float | None = None) -> str:
     """HTML of what is going on, `text` escaped already; read aloud where it changes. `share` in [0, 1] draws a bar."""
     kind, role = ("nst-said", "alert") if wrong else ("nst-calm", "status")

@@ -28,7 +28,7 @@ STOPPING = "Stopping after this step ..."
 DONE = "Painted at {size} px in {seconds}. Drag the line across it to compare."
 STOPPED = "Stopped early, at {size} px. Paint again whenever you like."
 SAVED = "Saved as {name}."
-ENDED = "This visit has ended, because nothing happened for {minutes} minutes. Reload the page to begin a new one."
+ENDED = "This visit has ended, because nothing happened for a while. Reload the page to begin a new one."
 NOT_CHOSEN = "no painting is chosen: choose one first"
 
 BEFORE, AFTER = "photo", "painted"
