@@ -52,8 +52,8 @@ class Visitor(threading.Thread):
         self.log, self.address, self.until, self.paint = Log(f"visitor {number}"), address, until, paint
         self.colour, self.size = COLOURS[number % len(COLOURS)], (120 + 10 * number, 100)
         self.models: dict[str, dict] = {}
-        cookies = http.cookiejar.CookieJar()
-        self.web = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
+        self.cookies = http.cookiejar.CookieJar()
+        self.web = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
 
     def run(self):
         try:
@@ -69,7 +69,9 @@ class Visitor(threading.Thread):
             self.log.failed = f"{type(error).__name__}: {error}"
         finally:
             with contextlib.suppress(Exception):
-                self.web.open(urllib.request.Request(f"{self.address}voila/api/shutdown/{self.kernel}", method="POST"))
+                key = {"X-XSRFToken": next(cookie.value for cookie in self.cookies if cookie.name == "_xsrf")}
+                gone = f"{self.address}voila/api/shutdown/{self.kernel}"
+                self.web.open(urllib.request.Request(gone, method="POST", data=b"", headers=key))
 
     def arrive(self):
         """Wait at the door, open the page, and learn of its widgets."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import pytest
 from waiting import until
@@ -130,6 +131,18 @@ def kernels(most, spare, start=0.01):
 
         async def cull_kernel_if_idle(self, kernel_id):
             del self[kernel_id]
+
+        def get_kernel(self, kernel_id):
+            return SimpleNamespace(client=Client)
+
+    class Client:
+        def start_channels(self):
+            pass
+
+        stop_channels = start_channels
+
+        async def wait_for_ready(self, timeout):
+            await asyncio.sleep(0)
 
     return door.visitors(Base)(config=Config({"Visitors": {"most": most, "spare": spare}}))
 

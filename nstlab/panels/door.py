@@ -10,6 +10,7 @@ from nstlab.panels import studio_words as words
 
 VISITORS, SPARE, STARTS = 12, 1, 2  # visitors at a time, kernels made ready ahead, kernels that start at a time
 PATIENCE = 20.0  # seconds after which somebody who asks no more has left the line
+HEATING = 240.0  # seconds in which a kernel is made ready, at most
 AGAIN = 4  # seconds after which the page in the line asks again
 COOKIE = "nst-place"
 TICKET: ContextVar[str] = ContextVar("ticket", default="")  # of the visitor whose request this is
@@ -59,12 +60,18 @@ def visitors(base: type) -> type:
             super().__init__(**options)
             self.let_in: set[str] = set()  # tickets of those whose kernel is being started
             self._ready: list[str] = []
+            self._given: set[str] = set()  # kernels of visitors, of which some may have gone
             self._heating, self._starts, self._tasks = 0, asyncio.Semaphore(STARTS), set()
+
+        @property
+        def _inside(self) -> int:
+            self._given = {kernel for kernel in self._given if kernel in self}
+            return len(self._given) + len(self.let_in)
 
         @property
         def free(self) -> int:
             """How many more visitors may come in."""
-            return self.most - (len(self) - len(self._ready)) - len(self.let_in)
+            return self.most - self._inside
 
         async def start_kernel(self, **options):
             """The id of a visitor's kernel, one made ready if there is one; raises HTTPError 503 where there are too many."""
@@ -74,19 +81,22 @@ def visitors(base: type) -> type:
                     raise HTTPError(503, reason=words.FULL_REASON)
                 self.let_in.add(ticket := secrets.token_hex(8))
             try:
-                while self._ready:
+                self._ready = [kernel for kernel in self._ready if kernel in self]  # without those that have died
+                if self._ready:
                     kernel = self._ready.pop(0)
-                    if kernel in self:
-                        return kernel
-                async with self._starts:
-                    return await base.start_kernel(self, **options, extra_arguments=list(KERNEL[:1]))
+                else:
+                    async with self._starts:
+                        kernel = await base.start_kernel(self, **options, extra_arguments=list(KERNEL[:1]))
+                self._given.add(kernel)
+                return kernel
             finally:
                 self.let_in.discard(ticket)
                 self.make_ready()
 
         def make_ready(self) -> None:
             """Start as many kernels ahead as are wanted and may be."""
-            while len(self._ready) + self._heating < self.spare and len(self) + len(self.let_in) + self._heating < self.most:
+            ahead = len(self._ready) + self._heating
+            for _ in range(min(self.spare, self.most - self._inside) - ahead):
                 self._heating += 1
                 self._keep(self._heat())
 
@@ -96,12 +106,25 @@ def visitors(base: type) -> type:
             task.add_done_callback(self._tasks.discard)
 
         async def _heat(self) -> None:
+            kernel = ""
             try:
                 async with self._starts:
                     kernel = await base.start_kernel(self, kernel_name="python3", extra_arguments=list(KERNEL))
+                    await self._answers(kernel)
                 self._ready.append(kernel)
+            except RuntimeError:  # it died, or has not answered: visitors start their own
+                self.end_visit(kernel)
             finally:
                 self._heating -= 1
+
+        async def _answers(self, kernel_id: str) -> None:
+            """Return once a kernel is ready; raises RuntimeError."""
+            client = self.get_kernel(kernel_id).client()
+            client.start_channels()
+            try:
+                await client.wait_for_ready(timeout=HEATING)
+            finally:
+                client.stop_channels()
 
         async def cull_kernel_if_idle(self, kernel_id):
             """End a kernel without a visitor, but not one that is kept ready."""
