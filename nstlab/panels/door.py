@@ -157,6 +157,7 @@ def door(handler: type, room: WaitingRoom) -> type:
             place = room.ask(visitor, self.kernel_manager.free)
             self.set_cookie(COOKIE, visitor, httponly=True, samesite="Strict")
             self.set_header("Cache-Control", "no-store")
+            self.xsrf_token  # sets the cookie by which the page may say that it is closed
             if place:
                 self.finish(waiting_page(place))
                 return
