@@ -1,9 +1,8 @@
 """The feature explorer without a browser: its controls are moved from here."""
 
-import datetime
-
 import pytest
 import torch
+from sending import arrive
 
 from nstlab import images
 from nstlab.encoders import probing
@@ -100,10 +99,9 @@ def test_your_own_picture_by_path(panel, tmp_path):
 def test_your_own_picture_by_upload(panel):
     data = images.locate("great-wave").read_bytes()
     before = shown(panel)
-    arrived = {"name": "mine.jpg", "type": "image/jpeg", "size": len(data), "content": memoryview(data)}
-    panel.upload.value = ({**arrived, "last_modified": datetime.datetime(2020, 1, 1)},)
+    arrive(panel.chooser.upload, ("mine.jpg", data))
     assert {"photo", "map"} <= changed(before, panel)
-    assert panel.pick.value is None and panel.upload.value == ()
+    assert panel.pick.value is None and panel.chooser.name == "mine.jpg"
 
 
 @pytest.mark.parametrize("height, width", [(1, 1), (3, 300)])

@@ -14,7 +14,7 @@ BRUSH = {
     "pixels": "{size} px",
     "undo": "Undo",
     "marked": "{percent} % of the picture is marked.",
-    "help": "Drag to paint. Keys: arrows move, Space lowers or lifts the brush, E erases, [ and ] change its size, Ctrl+Z undoes.",
+    "help": "Drag to paint. Keys: arrows move, Space lowers and lifts the brush, E erases, [ ] change its size, Ctrl+Z undoes.",
     "down": "The brush is down: the arrow keys paint.",
     "up": "The brush is lifted.",
     "surface": "painting surface",
@@ -31,3 +31,15 @@ DROP = {
     "unreadable": "{name} cannot be read: if it is a folder, choose the files in it",
     "broken": "{name} did not arrive whole: upload it again",
 }
+TRIANGLE = {"label": "Triangle of three paintings: press or drag to blend them, or use the sliders below."}
+PAINTER = {
+    "alt": "The photo",
+    "softness": "softness",
+    "clear": "Clear",
+    "invert": "Mark the rest",
+    "invert_hint": "Mark what is not marked, and the other way round",
+    "saliency": "From saliency",
+    "saliency_hint": "Begin anew with what stands out in the photo",
+    "looking": "looking for what stands out, a few seconds ...",
+}
+CHOOSER = {"path": "or the path of your own picture", "upload": "Upload", "upload_hint": "up to {limit} MB"}

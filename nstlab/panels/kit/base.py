@@ -1,12 +1,12 @@
 """What the controls of the kit share: how their files are found, and traits for pictures."""
 
+import re
 from pathlib import Path
 
 import anywidget
 import traitlets
 
 FOLDER = Path(__file__).parent
-STYLE = (FOLDER / "kit.css").read_text(encoding="utf-8")
 
 
 def script(name: str) -> str:
@@ -14,10 +14,15 @@ def script(name: str) -> str:
     return "\n".join((FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in ("common", name))
 
 
+def style(name: str) -> str:
+    """The parts of `kit.css` for all controls and for this one."""
+    pieces = re.split(r"/\* == (\w+) == \*/", (FOLDER / "kit.css").read_text(encoding="utf-8"))
+    return "".join(text for part, text in zip(pieces[1::2], pieces[2::2], strict=True) if part in ("all", name))
+
+
 class Control(anywidget.AnyWidget):
     """Base class of the kit: a control with the look of the kit, which can be `disabled`."""
 
-    _css = STYLE
     disabled = traitlets.Bool(False).tag(sync=True)
     words = traitlets.Dict().tag(sync=True)
 
@@ -25,6 +30,6 @@ class Control(anywidget.AnyWidget):
         return f"<{type(self).__name__}>"
 
 
-def picture_bytes(**metadata) -> traitlets.CBytes:
+def picture_bytes() -> traitlets.CBytes:
     """A trait that holds the bytes of a PNG or JPEG file, or nothing; a browser sends it as a memoryview."""
-    return traitlets.CBytes(b"").tag(sync=True, echo_update=False, **metadata)
+    return traitlets.CBytes(b"").tag(sync=True, echo_update=False)

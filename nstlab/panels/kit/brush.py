@@ -5,7 +5,7 @@ from collections import deque
 import traitlets
 
 from nstlab.panels import words
-from nstlab.panels.kit.base import Control, picture_bytes, script
+from nstlab.panels.kit.base import Control, picture_bytes, script, style
 
 STEPS_BACK = 40  # that can be undone
 
@@ -21,7 +21,7 @@ class Brush(Control):
     The arrow keys move the brush, Space lowers and lifts it, E changes the tool, [ and ] its size, and Ctrl+Z undoes.
     """
 
-    _esm = script("brush")
+    _esm, _css = script("brush"), style("brush")
     picture, mask = picture_bytes(), picture_bytes()
     size = traitlets.Int(24, min=2).tag(sync=True)
     largest = traitlets.Int(128, min=2).tag(sync=True)

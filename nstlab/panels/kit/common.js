@@ -27,7 +27,7 @@ function show(image, picture) {
   if (typeof picture === "string" && picture.startsWith("data:image/")) image.src = picture
   else if (picture?.byteLength) image.src = URL.createObjectURL(new Blob([picture]))
   else image.removeAttribute("src")
-  if (before.startsWith("blob:")) URL.revokeObjectURL(before)
+  if (before.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(before), 2000) // it may be loading still
 }
 
 function forget(...images) {

@@ -16,7 +16,8 @@ function render({ model, el }) {
   const zone = make("label", { class: "nst-drop" }, input, title, hint)
   const status = make("p", { class: "nst-drop-status", role: "status" })
   el.classList.add("nst-kit")
-  el.append(zone, status)
+  const root = make("div", {}, zone, status)
+  el.append(root)
   let busy = false
 
   const words = () => model.get("words")
@@ -79,7 +80,8 @@ function render({ model, el }) {
   model.on("msg:custom", said)
   const endings = [
     watch(model, ["message"], () => tell(model.get("message"))),
-    watch(model, ["label", "limit_mb", "accept", "multiple", "disabled", "words"], () => {
+    watch(model, ["label", "limit_mb", "accept", "multiple", "compact", "disabled", "words"], () => {
+      root.classList.toggle("nst-compact", model.get("compact"))
       title.textContent = model.get("label")
       hint.textContent = say(model.get("multiple") ? words().hint : words().hint_one, { limit: model.get("limit_mb") })
       input.accept = model.get("accept")

@@ -6,7 +6,7 @@ import traitlets
 
 from nstlab.errors import NstlabError
 from nstlab.panels import words
-from nstlab.panels.kit.base import Control, script
+from nstlab.panels.kit.base import Control, script, style
 
 UNDER_WAY = 2  # uploads that may arrive at a time, of two windows that show the same panel
 
@@ -17,15 +17,17 @@ class DropZone(Control):
     `limit_mb` bounds each file in megabytes (10**6 bytes) and `most` their number; `accept` are kinds of files as an HTML
     input takes them. They come in pieces, so that no connection breaks at a large message. `on_files(callback)` hears
     a list of (name, bytes) once all of them have arrived; an NstlabError that it raises is said in `message`, below the
-    zone, where what is wrong with a file is said too. The name is the visitor's: do not trust it.
+    zone, where what is wrong with a file is said too. A `compact` zone takes one line. The name is
+    the visitor's: do not trust it.
     """
 
-    _esm = script("drop_zone")
+    _esm, _css = script("drop_zone"), style("drop_zone")
     label = traitlets.Unicode().tag(sync=True)
     limit_mb = traitlets.Float(20.0, min=0).tag(sync=True)
     accept = traitlets.Unicode("image/*").tag(sync=True)
     multiple = traitlets.Bool(True).tag(sync=True)
     most = traitlets.Int(12, min=1).tag(sync=True)
+    compact = traitlets.Bool(False).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, label: str = words.DROP["label"], limit_mb: float = 20, accept: str = "image/*", **options):

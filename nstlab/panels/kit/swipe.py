@@ -3,7 +3,7 @@
 import traitlets
 
 from nstlab.panels import words
-from nstlab.panels.kit.base import Control, picture_bytes, script
+from nstlab.panels.kit.base import Control, picture_bytes, script, style
 
 
 class Swipe(Control):
@@ -15,7 +15,7 @@ class Swipe(Control):
     The line follows mouse and finger, and the arrow keys, Page Up and Down, Home and End.
     """
 
-    _esm = script("swipe")
+    _esm, _css = script("swipe"), style("swipe")
     before, after = picture_bytes(), picture_bytes()
     position = traitlets.Float(0.5, min=0, max=1).tag(sync=True)
     alt = traitlets.Tuple(traitlets.Unicode(), traitlets.Unicode(), default_value=("", "")).tag(sync=True)

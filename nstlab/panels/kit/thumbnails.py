@@ -4,7 +4,7 @@ import traitlets
 
 from nstlab.errors import SettingError
 from nstlab.panels import words
-from nstlab.panels.kit.base import Control, script
+from nstlab.panels.kit.base import Control, script, style
 
 
 class Thumbnails(Control):
@@ -17,7 +17,7 @@ class Thumbnails(Control):
     a name or with a name that is there already, and for a picture that is an address elsewhere.
     """
 
-    _esm = script("thumbnails")
+    _esm, _css = script("thumbnails"), style("thumbnails")
     items = traitlets.List(traitlets.Dict()).tag(sync=True, echo_update=False)
     chosen = traitlets.Union([traitlets.Unicode(), traitlets.List(traitlets.Unicode())], default_value="").tag(sync=True)
     multiple = traitlets.Bool(False).tag(sync=True)
