@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 from PIL import Image
+from sending import arrive
 from tiny import small
 from waiting import until
 
@@ -55,11 +56,6 @@ def linked(panel, css="nst-studio-download") -> tuple[str, bytes]:
     """(file name, bytes) behind the link of that class."""
     found = re.search(rf'class="{css}" download="([^"]+)" href="data:image/png;base64,([^"]+)"', panel.take.links.value)
     return found[1], base64.b64decode(found[2])
-
-
-def upload(zone, *files):
-    """As the browser does it."""
-    zone._finish([(name, len(data), bytearray(data)) for name, data in files])
 
 
 def test_it_opens_on_the_photo(panel):
@@ -164,17 +160,17 @@ def test_finer_choices(panel):
 
 
 def test_uploads(panel):
-    upload(panel.add_painting, ("a & b.png", png(50, 50, "red")), (SCRIPT, png(50, 50, "blue")))
+    arrive(panel.add_painting, ("a & b.png", png(50, 50, "red")), (SCRIPT, png(50, 50, "blue")))
     panel.session.wait()
     assert panel.add_painting.message == "" and [item["title"] for item in panel.paintings.items[:2]] == [SCRIPT[:-4], "a & b"]
     assert panel.result.settings["styles"] == [SCRIPT] and linked(panel)[0] == "cat-img-src-x-onerror-alert-1-32-quick.png"
     assert "<img" not in panel.take.code.value and "<img" not in panel.take.links.value and "<img" not in panel.status.value
-    upload(panel.add_painting, ("again.png", png(50, 50, "blue")))  # the same file
+    arrive(panel.add_painting, ("again.png", png(50, 50, "blue")))  # the same file
     assert len(panel.paintings.items) == 14
-    upload(panel.add_photo, ("mine.png", png()))
+    arrive(panel.add_photo, ("mine.png", png()))
     panel.session.wait()
     assert panel.photos.chosen == panel.session.photo.key and panel.result.image.shape == (1, 3, 24, 32)
-    upload(panel.add_photo, ("letter.png", b"Dear teacher"))
+    arrive(panel.add_photo, ("letter.png", b"Dear teacher"))
     assert "letter.png is not a picture" in panel.add_photo.message and panel.session.photo.name == "mine.png"
 
 

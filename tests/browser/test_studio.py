@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -40,31 +39,22 @@ def studio(home, *options, steps=60):
     environment = os.environ | {"TMPDIR": str(home / "tmp"), "IPYTHONDIR": str(home / "ipython")}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(tools.REPOSITORY), os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "nstlab.panels.serve", "studio.ipynb", "--no-browser", f"--port={port}", *options]
-    with (home / "server.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        tools._wait_for(f"http://127.0.0.1:{port}/voila/static/voila.js", server, home / "server.log")
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        server.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            server.wait(15)
-        server.kill()
+    address = f"http://127.0.0.1:{port}/"
+    with tools.serving(command, home, environment, home / "server.log", f"{address}voila/static/voila.js"):
+        yield address
 
 
-def watched(page, address):
-    """Note the page's dialogs, and its requests to other servers."""
-    page.dialogs, page.foreign = [], []
+def watched(page):
+    """Note the page's dialogs."""
+    page.dialogs = []
     page.set_default_timeout(90_000)
     page.on("dialog", lambda dialog: (page.dialogs.append(dialog.message), dialog.dismiss()))
-    own = (address, address.replace("http", "ws"), "data:", "blob:")
-    page.on("request", lambda request: request.url.startswith(own) or page.foreign.append(request.url))
     return page
 
 
 def visit(page, address):
     """Open the studio and wait until it can be used."""
-    watched(page, address).goto(address, wait_until="commit")
+    watched(page).goto(address, wait_until="commit")
     page.wait_for_selector(f"{PICTURE}[src]")
     tools.wait_for_text(page, STATUS, words.HELLO[:20])
 
@@ -192,6 +182,7 @@ def test_a_visit(served, page, tmp_path):
     tools.wait_for_text(page, STATUS, "A first look")
     assert after(page) == looked != painted
     check_looks(page, tmp_path, "made")
+    tools.check_accessible(page)
 
     check_bad_uploads(page, tmp_path)
     add(page, "photo", "mine.png", tools.png(300, 200, "tomato"))
@@ -208,7 +199,8 @@ def test_a_visit(served, page, tmp_path):
     assert list((home / "tmp").rglob("*.png")) == [] and [path.name for path in home.glob("*.png")] == ["on-the-server.png"]
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(f"{address}voila/files/on-the-server.png")
-    assert page.errors == [] and page.foreign == []
+    assert page.errors == [] and page.lost == []
+    page.goto("about:blank")  # somebody else may come
 
 
 def test_three_come_where_two_may_be(served, browser, tmp_path):
@@ -218,7 +210,7 @@ def test_three_come_where_two_may_be(served, browser, tmp_path):
     visit(first, address)
     visit(second, address)
     theirs = before(second)
-    watched(third, address).goto(address)
+    watched(third).goto(address)
     tools.wait_for_text(third, "h1", "The studio is full")
     assert "You are the next one" in third.locator("main").inner_text()
     third.screenshot(path=tmp_path / "full.png")
@@ -240,19 +232,18 @@ def test_three_come_where_two_may_be(served, browser, tmp_path):
     third.wait_for_selector(f"{PICTURE}[src]")
     assert before(third) == theirs
     for visitor in pages:
-        assert visitor.foreign == []
         visitor.context.close()
 
 
-def test_a_visit_in_which_nothing_happens(browser, page, tmp_path):
+def test_a_visit_in_which_nothing_happens(page, tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     with studio(home, "--idle", "6", "--Visitors.spare=0") as address:
-        watched(page, address).goto(address, wait_until="commit")
+        watched(page).goto(address, wait_until="commit")
         tools.wait_for_text(page, f"{CSS}-ended", "This visit has ended, because nothing happened")
         page.wait_for_timeout(2500)  # its kernel is ended meanwhile
         page.screenshot(path=tmp_path / "ended.png")
-        assert page.foreign == [] and page.dialogs == []
+        assert page.dialogs == []
 
 
 def test_in_jupyterlab(lab, lab_folder, page, tmp_path):
@@ -277,4 +268,5 @@ def test_in_jupyterlab(lab, lab_folder, page, tmp_path):
     tools.wait_for_text(page, f"{CSS}-saved", r"Saved as .*\.png")
     assert len(list(lab_folder.glob("cat-*-96.png"))) == 1
     page.screenshot(path=tmp_path / "lab.png")
-    assert page.errors == []
+    tools.check_accessible(page)
+    tools.check_no_errors(page)
