@@ -91,11 +91,6 @@ class Order:
         about = {"guide": guide, "before": self.before, "quick": self.quick, "seconds": seconds}
         return Made(result, self.photo.key, self.painting.key, name, self.system, self.strength, **about)
 
-    def makes(self, made: Made) -> bool:
-        """Whether a picture is what was ordered."""
-        guide = self.guide if self.protects else None
-        return (made.photo, made.painting, made.quick, made.guide) == (self.photo.key, self.painting.key, self.quick, guide)
-
 
 @functools.cache
 def offered() -> dict[str, list[str] | None]:

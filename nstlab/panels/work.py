@@ -61,7 +61,7 @@ class Work:
                 return
             self.runner.end()  # the thread of the run before may still be in its last step
             with self._lock:
-                self.wanted = order
+                self.wanted, self.looking = order, False
                 self._forget_run()
                 self.runner = Runner(functools.partial(self._steps, order), functools.partial(self._hear, order), INTERVAL)
             self.runner.start()
@@ -82,22 +82,21 @@ class Work:
 
     # A first look
 
-    def _look(self, order: Order) -> Made:
+    def _look(self, order: Order) -> tuple[Order, Made]:
         began = time.monotonic()
         with desk.turn("quick") as turn:
             for _ in turn:
                 pass
             run = order.plan()
-            return order.made(run.finish(), time.monotonic() - began)
+            return order, order.made(run.finish(), time.monotonic() - began)
 
-    def _put(self, made: Made | None, error: Exception | None) -> None:
+    def _put(self, found: tuple[Order, Made] | None, error: Exception | None) -> None:
         with self._lock:
-            order = self.wanted
-            if made and order is not None and order.makes(made):
+            if found is None or found[0] is self.wanted:
                 self.looking = False
-                self._done(order, made)
-            elif error:
-                self.looking = False
+            if found:
+                self._done(*found)
+            else:
                 self._failed(error)
         self._tell()
 
