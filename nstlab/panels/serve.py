@@ -12,12 +12,12 @@ from pathlib import Path
 from nstlab.errors import NstlabError, check_count
 from nstlab.experiments.results import HOSTED
 from nstlab.panels import capacity, desk, door
-from nstlab.panels.pictures import MOST_BYTES
 
+MESSAGE = 8_000_000  # bytes of one message of a browser; uploads come in smaller pieces
 LEFT = 600  # seconds after which the kernel of a visitor who has left, and could not say so, is ended
 SERVED = Path(__file__).with_name("served")  # Voila's page without requests to other servers
 SETTINGS = {
-    "Voila": {"tornado_settings": {"websocket_max_message_size": MOST_BYTES * 3 // 2}},
+    "Voila": {"tornado_settings": {"websocket_max_message_size": MESSAGE}},
     "VoilaConfiguration": {
         "template": "nstlab",
         "allow_template_override": "NO",

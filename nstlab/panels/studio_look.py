@@ -16,7 +16,6 @@ LOOK = """<style>
 [data-jp-theme-light="false"] .nst-studio { color-scheme: dark }
 .nst-studio .widget-html-content, .nst-studio .jupyter-widgets { color: var(--nst-text); font-size: 15px; line-height: 1.45 }
 .nst-studio .widget-html, .nst-studio .widget-html-content { margin: 0; height: auto; min-width: 0; overflow: visible }
-.nst-studio h1 { font-size: 24px; line-height: 1.2; margin: 0; font-weight: 650 }
 .nst-studio h2 { font-size: 17px; line-height: 1.3; margin: 0 0 4px; font-weight: 600 }
 .nst-studio p { margin: 0 }
 .nst-studio .nst-lead { color: var(--nst-quiet) }
@@ -60,11 +59,6 @@ LOOK = """<style>
   .nst-studio { padding: 4px }
 }
 </style>"""
-
-
-def title(text: str, lead: str) -> str:
-    """HTML of the headline of the page."""
-    return f'<h1>{text}</h1><p class="nst-lead">{lead}</p>'
 
 
 def fit(ratio: float) -> str:

@@ -11,7 +11,7 @@ from nstlab.panels import studio_words as words
 from nstlab.panels.kit import Brush, DropZone, Swipe, Thumbnails
 from nstlab.panels.pictures import MOST_BYTES, described
 from nstlab.panels.session import Session
-from nstlab.panels.studio_look import CSS, LOOK, fit, status, title
+from nstlab.panels.studio_look import CSS, LOOK, fit, status
 from nstlab.panels.studio_take import TakeHome
 from nstlab.systems import registry
 
@@ -28,7 +28,7 @@ class StudioView(parts.Panel):
         self._make_pictures()
         self._make_controls()
         self.take = TakeHome()
-        super().__init__([widgets.HTML(LOOK), self.fit, widgets.HTML(title(words.TITLE, words.LEAD)), *self._lay_out()])
+        super().__init__([widgets.HTML(LOOK), self.fit, *self._lay_out()])
         self.add_class(CSS)
 
     def close_view(self) -> None:

@@ -1,7 +1,5 @@
 """What the studio says, in one place: to translate it, translate this. {braces} stand for values."""
 
-TITLE = "The studio"
-LEAD = "Your photo, in the manner of a painting."
 PAINTINGS = "Choose a painting"
 PHOTOS = "Your photo"
 STRIP = "What you have made"
