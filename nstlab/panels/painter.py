@@ -147,8 +147,8 @@ class MapPainter(parts.Panel):
 
     def _painted_on(self, change) -> None:
         """Somebody has painted in the browser."""
-        if not self._sending:
-            with self._lock:
+        with self._lock:
+            if not self._sending:
                 self._painted.take(_values(change.new, self._shape))
                 self._said()
 
