@@ -17,6 +17,7 @@ MOST_BYTES = 20_000_000  # of an upload
 MOST_PIXELS = 50_000_000  # of an upload, from its header: a visitor should not fill the server's memory
 LONG_SIDE = 2048  # pixels that are kept of an upload
 MOST_UPLOADS = 8  # kept on a shelf: the oldest makes room
+SMALL_WORDS = ("a", "at", "in", "of", "the")
 THUMB = 192  # pixels of a thumbnail's long side, twice what is shown
 
 
@@ -47,7 +48,7 @@ class Shelf:
 
     def __init__(self, kind: str):
         self.kind = kind
-        self._samples = {name: Source(name, name, spoken(name)) for name in samples.names(kind)}
+        self._samples = {name: Source(name, name, titled(name)) for name in samples.names(kind)}
         self._added: dict[str, Source] = {}
 
     def __getitem__(self, key: str) -> Source:
@@ -105,9 +106,13 @@ def plain_name(name: str) -> str:
     return (f"{stem[:60]}{dot}{suffix[:8]}" if stem else name[:60]) or "picture"
 
 
-def spoken(name: str) -> str:
-    """A sample's name as people say it: "starry-night" is "Starry night"."""
-    return name.replace("-", " ").capitalize()
+def titled(name: str) -> str:
+    """What a sample is called on the page: a painting by its title, a photo by its name in words."""
+    known = samples.sample(name)
+    parts = known.credit.split(", ")
+    if known.kind == "painting" and len(parts) > 1:
+        return parts[1]
+    return " ".join(word if word in SMALL_WORDS else word.capitalize() for word in name.split("-"))
 
 
 def described(source: Source) -> str:

@@ -29,10 +29,10 @@ class TakeHome(widgets.VBox):
         """Hand over this one, or nothing."""
         there = made is not None
         self.save.layout.display = "" if there and not desk.served() else "none"
-        if made is self._made and (there or self.links.value):
+        if made is self._made:
             return
         self._made, self.said.value = made, ""
-        self.links.value = self._links(made) if there else f'<p class="nst-lead">{words.EMPTY}</p>'
+        self.links.value = self._links(made) if there else ""
         self.code.value = self._code(made) if there else ""
 
     def _links(self, made: Made) -> str:

@@ -44,7 +44,7 @@ class StudioView(parts.Panel):
         self.brush = Brush(size=48, long_side=ON_SCREEN).add_class(f"{CSS}-brush")
         self.paintings = Thumbnails(label=words.PAINTINGS).add_class(f"{CSS}-paintings")
         self.photos = Thumbnails(label=words.PHOTOS).add_class(f"{CSS}-photos")
-        self.strip = Thumbnails(label=words.STRIP).add_class(f"{CSS}-strip")
+        self.strip = Thumbnails(label=words.STRIP, words={"label": words.STRIP, "empty": words.EMPTY}).add_class(f"{CSS}-strip")
         limit = {"limit_mb": MOST_BYTES / 1e6, "accept": ACCEPT}
         self.add_painting = DropZone(words.UPLOAD_PAINTING, **limit).add_class(f"{CSS}-add-painting")
         self.add_photo = DropZone(words.UPLOAD_PHOTO, **limit).add_class(f"{CSS}-add-photo")
