@@ -107,6 +107,13 @@ class BlendTriangle(parts.Panel):
             self._tell()
             self._quiet = True
             for slider, share in zip(self.sliders, self._blend, strict=True):
-                slider.value = share
-            self.board.blend, self.board.dots = list(self._blend), self._dots()
+                slider.value = share if _apart([share], [slider.value]) else slider.value
+            if _apart(self._blend, self.board.blend):
+                self.board.blend = list(self._blend)
+            self.board.dots = self._dots()
             self._quiet = False
+
+
+def _apart(shares, others) -> bool:
+    """Whether shares differ by more than rounding, which a browser need not hear of: it would move back a hand that goes on."""
+    return any(abs(a - b) > 1e-6 for a, b in zip(shares, others, strict=True))

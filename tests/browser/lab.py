@@ -197,6 +197,7 @@ def png(width, height, color, mode="RGB") -> bytes:
 
 def drag(page, canvas, *points):
     """Draw with the left button through points, in shares of the canvas."""
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
     page.mouse.move(*places[0])
@@ -208,7 +209,7 @@ def drag(page, canvas, *points):
 
 def wait_for_cut(page, css, percent):
     """Wait until the line between before and after stands there: so much of `after` is cut away at its left."""
-    cut = "([s, p]) => getComputedStyle(document.querySelector(s)).clipPath === (p ? `inset(0px 0px 0px ${p}%)` : 'inset(0px)')"
+    cut = "([s, p]) => getComputedStyle(document.querySelector(s)).clipPath.includes(` ${p}%)`)"
     page.wait_for_function(cut, arg=[f"{css}-swipe .nst-layer:nth-of-type(2)", percent])
 
 

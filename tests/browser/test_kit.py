@@ -62,7 +62,15 @@ def kit(opened, page):
 
 
 def hears(page, expression, wanted):
+    wanted = pytest.approx(wanted, abs=0.01) if isinstance(wanted, float) else wanted
     tools.until(lambda: tools.ask(page, expression) == wanted, what=f"{expression} == {wanted!r}")
+
+
+def command(page, name, options=None):
+    """Run a command of JupyterLab's."""
+    tools.within(
+        page, "async ([name, options]) => { await window.jupyterapp.commands.execute(name, options) }", [name, options]
+    )
 
 
 def finger(page, *points):
@@ -85,8 +93,7 @@ def test_swipe(kit):
     frame, line = kit.locator(".kit-swipe .nst-swipe-frame"), kit.locator(".kit-swipe .nst-line")
     tools.wait_for_cut(kit, ".kit", 50)
     tools.drag(kit, frame, (0.5, 0.5), (0.3, 0.4))
-    tools.wait_for_cut(kit, ".kit", 30)
-    tools.until(lambda: abs(tools.ask(kit, "swipe.position") - 0.3) < 0.01, what="Python hearing of the line")
+    hears(kit, "swipe.position", 0.3)
     assert line.get_attribute("aria-valuenow") == "30" and "30 % " in line.get_attribute("aria-valuetext")
     assert kit.evaluate("document.activeElement.className") == "nst-line"
     for key, percent in (
@@ -195,7 +202,8 @@ def test_thumbnails(kit):
     tools.ask(kit, "one.set_trait('items', [*items, {'name': 'mine', 'picture': items[0]['picture'], 'alt': 'my own'}])")
     kit.locator(".kit-one [data-name=mine]").click()
     hears(kit, "one.chosen", "mine")
-    assert kit.locator(".kit-one img").evaluate_all("all => all.every(e => e.complete && e.naturalWidth)")
+    seen = "all => all.every(e => e.complete && e.naturalWidth > 0)"
+    tools.until(lambda: kit.locator(".kit-one img").evaluate_all(seen), what="all pictures")
 
 
 def test_drop_zone(kit):
@@ -278,18 +286,19 @@ def test_triangle(kit):
 def test_looks(kit, tmp_path, theme):
     """Nothing serious for axe, nothing sticks out, and the theme is the host's, from phone to projector."""
     dark = theme.endswith("Dark")
-    kit.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+    command(kit, "apputils:change-theme", {"theme": theme})
     kit.wait_for_function("dark => document.body.dataset.jpThemeLight === String(!dark)", arg=dark)
     kit.wait_for_function(
         "dark => getComputedStyle(document.querySelector('.nst-kit')).colorScheme === (dark ? 'dark' : 'light')", arg=dark
     )
-    kit.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    command(kit, "application:toggle-left-area")
     for width in WIDTHS:
         kit.set_viewport_size({"width": width, "height": 2700})
         tools.check_fits(kit, ".nst-kit, .nst-surface, .nst-swipe-frame, .nst-thumb, .nst-drop, .nst-slide, .nst-board, img")
         kit.screenshot(path=tmp_path / f"kit_{'dark' if dark else 'light'}_{width}.png")
     tools.check_accessible(kit)
-    kit.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    command(kit, "application:toggle-left-area")
+    command(kit, "apputils:change-theme", {"theme": THEMES[0]})
 
 
 def test_focus_is_seen_and_motion_can_be_spared(kit):

@@ -43,14 +43,15 @@ def test_the_painter(lab, lab_folder, page, tmp_path):
     page.locator(".nst-painter-surface .nst-undo").press("Enter")
     becomes(page, lambda now: now == marked, "undoing")
 
-    page.click(".nst-painter-surface .nst-mark")
     page.click(".nst-painter-invert")
     becomes(page, lambda now: abs(now - (1 - marked)) < 0.002, "the rest marked")
     surface.click(position={"x": 5, "y": 200})
+    becomes(page, lambda now: now < 1 - marked - 0.002, "a click that erases")
     page.keyboard.press("Control+z")  # the click
     becomes(page, lambda now: abs(now - (1 - marked)) < 0.002, "undoing by key")
     page.keyboard.press("Control+z")  # the inversion
     becomes(page, lambda now: now == marked, "undoing what another button did")
+    page.click(".nst-painter-surface .nst-mark")
     page.locator(".nst-painter-softness input").press("End")
     tools.until(lambda: tools.ask(page, "painter.surface.softness") == 1, what="a softer brush")
 

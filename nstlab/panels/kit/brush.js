@@ -24,8 +24,8 @@ class Mask {
 
   async write() {
     const canvas = new OffscreenCanvas(this.width, this.height), context = canvas.getContext("2d")
-    const drawn = context.createImageData(this.width, this.height)
-    this.values.forEach((value, i) => { drawn.data.fill(value, 4 * i, 4 * i + 3); drawn.data[4 * i + 3] = 255 })
+    const drawn = context.createImageData(this.width, this.height), pixels = new Uint32Array(drawn.data.buffer)
+    this.values.forEach((value, i) => { pixels[i] = 0xff000000 | (value * 0x010101) }) // grey and opaque
     context.putImageData(drawn, 0, 0)
     return new DataView(await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer())
   }
@@ -74,10 +74,10 @@ function render({ model, el }) {
   const bar = make("div", { class: "nst-bar" }, group, make("label", { class: "nst-field" }, name, size, amount), undo)
   const picture = make("img", { draggable: "false" }), canvas = make("canvas")
   const ring = make("div", { class: "nst-ring", hidden: true })
-  const surface = make("div", { class: "nst-surface", role: "application", tabindex: "0", "data-lm-suppress-shortcuts": "true" },
+  const surface = make("div", { class: "nst-surface", role: "application", tabindex: "0" },
     picture, canvas, ring)
   const status = make("p", { class: "nst-quiet nst-share" }), spoken = make("p", { class: "nst-hidden", role: "status" })
-  el.classList.add("nst-kit")
+  dress(el)
   el.append(bar, surface, status, spoken)
   const context = canvas.getContext("2d")
   let mask = new Mask(1, 1), sent = null, held = null, at = { x: 0.5, y: 0.5 }, down = false, sending = Promise.resolve()

@@ -9,6 +9,12 @@ function make(tag, attributes = {}, ...children) {
   return node
 }
 
+// Gives an element the look of the kit, and keys pressed in it to the control: JupyterLab would take arrows for its cells.
+function dress(el, ...classes) {
+  el.classList.add("nst-kit", ...classes)
+  el.dataset.lmSuppressShortcuts = "true"
+}
+
 // A sentence with its {values} filled in.
 function say(sentence, values = {}) {
   return sentence.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole)

@@ -15,7 +15,7 @@ function render({ model, el }) {
   const hint = make("span", { class: "nst-quiet" })
   const zone = make("label", { class: "nst-drop" }, input, title, hint)
   const status = make("p", { class: "nst-drop-status", role: "status" })
-  el.classList.add("nst-kit")
+  dress(el)
   const root = make("div", {}, zone, status)
   el.append(root)
   let busy = false

@@ -1,6 +1,6 @@
 function render({ model, el }) {
   const image = make("img")
-  el.classList.add("nst-kit", "nst-picture")
+  dress(el, "nst-picture")
   el.append(image)
   const endings = [
     watch(model, ["value"], () => {

@@ -1,7 +1,7 @@
 function render({ model, el }) {
   const name = make("span"), amount = make("output")
-  const input = make("input", { type: "range", "data-lm-suppress-shortcuts": "true" })
-  el.classList.add("nst-kit", "nst-slider")
+  const input = make("input", { type: "range" })
+  dress(el, "nst-slider")
   el.append(make("label", { class: "nst-slide" }, name, input, amount))
 
   // A slider has either labels to choose from or numbers.

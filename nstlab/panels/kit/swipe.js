@@ -5,9 +5,9 @@ function render({ model, el }) {
   const tags = [make("span", { class: "nst-tag" }), make("span", { class: "nst-tag nst-tag-right" })]
   const layers = images.map((image, side) => make("div", { class: "nst-layer" }, image, tags[side]))
   const line = make("div", { class: "nst-line", role: "slider", tabindex: "0", "aria-orientation": "horizontal",
-    "aria-valuemin": "0", "aria-valuemax": "100", "data-lm-suppress-shortcuts": "true" }, make("span", { class: "nst-grip" }))
+    "aria-valuemin": "0", "aria-valuemax": "100" }, make("span", { class: "nst-grip" }))
   const frame = make("div", { class: "nst-swipe-frame" }, ...layers, line)
-  el.classList.add("nst-kit")
+  dress(el)
   el.append(frame)
 
   const pair = () => model.get("after").byteLength > 0

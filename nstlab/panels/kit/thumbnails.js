@@ -1,7 +1,7 @@
 function render({ model, el }) {
   const grid = make("div", { class: "nst-thumbs", role: "listbox" })
   const empty = make("p", { class: "nst-quiet" })
-  el.classList.add("nst-kit")
+  dress(el)
   el.append(grid, empty)
   let options = []
 
@@ -42,8 +42,7 @@ function render({ model, el }) {
     const image = make("img", { alt: item.alt && item.alt !== title ? item.alt : "", draggable: "false" })
     show(image, item.picture)
     const check = make("span", { class: "nst-check", "aria-hidden": "true" })
-    const option = make("div", { class: "nst-thumb", role: "option", tabindex: "-1", "data-name": item.name,
-      "data-lm-suppress-shortcuts": "true" }, image, check, make("span", { class: "nst-thumb-title" }, title))
+    const option = make("div", { class: "nst-thumb", role: "option", tabindex: "-1", "data-name": item.name }, image, check, make("span", { class: "nst-thumb-title" }, title))
     option.title = title
     return option
   }

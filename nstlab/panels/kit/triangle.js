@@ -36,7 +36,7 @@ function render({ model, el }) {
   const corners = draw("g", {}), dots = draw("g", {}), point = draw("circle", { class: "nst-point", r: 9 })
   board.append(draw("polygon", { class: "nst-field-of-blends", points: CORNERS.map(corner => corner.join(",")).join(" ") }))
   board.append(corners, dots, point)
-  el.classList.add("nst-kit")
+  dress(el)
   el.append(board)
   let blend = model.get("blend"), held = null, waiting = false
 
