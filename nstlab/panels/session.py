@@ -108,7 +108,8 @@ class Session:
         if not self.can_do_more:
             raise SettingError("nothing is painted yet: paint it first, then make it larger")
         made = self.shown
-        self._begin(Order(self.photo, self.painting, self.more_size, made.system, made.strength, made.guide, before=made))
+        about = {"before": made, "steps": self.steps, "seed": self.seed}
+        self._begin(Order(self.photo, self.painting, self.more_size, made.system, made.strength, made.guide, **about))
 
     def _begin(self, order: Order) -> None:
         with self._acts:

@@ -147,14 +147,13 @@ class StudioView(parts.Panel):
         painted = session.shown is not None and not session.shown.quick
         _set(self.paint_button, disabled=busy or session.painting is None)
         _set(self.paint_button, description=words.AGAIN if painted else words.PAINT)
-        _set(self.more_button, disabled=not session.can_do_more)
         _set(self.stop_button, disabled=not busy)
         _set(self.protect, description=words.UNPROTECT if self.protect.value else words.PROTECT)
         for control, there in (
             (self.protect, keeps),
             (self.forget_button, self.protect.value and session.guide is not None),
             (self.stop_button, busy),
-            (self.more_button, not busy and painted),
+            (self.more_button, session.can_do_more),
             (self.more_choices, self.finer.value),
             (self.strength, orders.has_strength(session.system)),
         ):
