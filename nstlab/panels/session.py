@@ -104,7 +104,9 @@ class Session:
         self._begin(self._order(self.size))
 
     def more(self) -> None:
-        """Paint on what is shown, larger. Raises SettingError where nothing painted is shown."""
+        """Paint on what is shown, larger, unless something is painted already. Raises SettingError where nothing is shown."""
+        if self.work.busy:
+            return
         if not self.can_do_more:
             raise SettingError("nothing is painted yet: paint it first, then make it larger")
         made = self.shown

@@ -26,7 +26,7 @@ SCRIPT = "<img src=x onerror=alert(1)>.png"
 
 
 @contextlib.contextmanager
-def studio(home, *options, steps=60):
+def studio(home, *options, steps=250):
     """The address of a Voila that serves the studio from the folder `home`, set to paint small pictures."""
     pytest.importorskip("voila", reason="the studio's browser test needs Voila: pip install voila")
     notebook = nbformat.read(NOTEBOOK, 4)
