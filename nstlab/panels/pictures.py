@@ -18,7 +18,7 @@ MOST_PIXELS = 50_000_000  # of an upload, from its header: a visitor should not 
 LONG_SIDE = 2048  # pixels that are kept of an upload
 MOST_UPLOADS = 8  # kept on a shelf: the oldest makes room
 SMALL_WORDS = ("a", "at", "in", "of", "the")
-THUMB = 192  # pixels of a thumbnail's long side, twice what is shown
+THUMB, QUALITY = 160, 78  # pixels of a thumbnail's long side, and how well it is kept
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Source:
 
     def thumb(self) -> bytes:
         """A small JPEG of it."""
-        return small_jpeg(images.load(self.picture), THUMB)
+        return small_jpeg(images.load(self.picture), THUMB, QUALITY)
 
 
 class Shelf:

@@ -54,6 +54,7 @@ class Studio(StudioView):
                 self.session.wait()
             if self.session.error:
                 raise self.session.error
+            self.take.leave_out_file()
         return self
 
     def close_visit(self) -> None:

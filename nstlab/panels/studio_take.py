@@ -35,6 +35,10 @@ class TakeHome(widgets.VBox):
         self.links.value = self._links(made) if there else ""
         self.code.value = self._code(made) if there else ""
 
+    def leave_out_file(self) -> None:
+        """Take the file out of the link: a notebook that is stored should be small."""
+        self.links.value = ""
+
     def _links(self, made: Made) -> str:
         height, width = made.result.image.shape[-2:]
         text = words.DOWNLOAD.format(width=width, height=height)
