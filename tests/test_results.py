@@ -26,9 +26,9 @@ def folder(tmp_path):
 def test_sliders_choose_the_run(folder):
     panel = SweepBrowser(folder)
     assert list(panel.sliders) == ["style", "weight"] and panel.label.value == "loss.style 0.25 · 3 s"
-    first = panel.swipe.after
+    first = panel.swipe.before
     panel.sliders["weight"].value = 5
-    assert panel.row["parameters"] == {"style": "wave", "weight": 5, "size": 96} and panel.swipe.after != first
+    assert panel.row["parameters"] == {"style": "wave", "weight": 5, "size": 96} and panel.swipe.before != first
     panel.sliders["style"].value = "night"
     assert ">failed: &lt;b&gt;no&lt;/b&gt;<" in panel.label.value and panel.compare_button.disabled
     assert panel.swipe.layout.display == "none"  # what is seen is never another run's

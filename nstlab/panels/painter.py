@@ -62,7 +62,11 @@ class MapPainter(parts.Panel):
         self.label = parts.label("nst-painter-label")
         self.chooser = PictureChooser("nst-painter", self.look)
         self.chooser.show(photo)
-        tools = [self.clear_button, self.invert_button, self.saliency_button, self.softness]
+        buttons = [self.clear_button, self.invert_button, self.saliency_button]
+        for button in buttons[1:]:  # one look for all, which the notebook keeps once
+            button.layout, button.style = buttons[0].layout, buttons[0].style
+        self.label.layout = self.surface.layout
+        tools = [*buttons, self.softness]
         super().__init__([self.chooser, widgets.Box(tools, layout=parts.wrapping()), self.label, self.surface])
         self._lay_out()
 

@@ -28,7 +28,7 @@ ANOTHER = """async name => {
         if (widget.context) widget.context.model.dirty = false
         widget.dispose()
     }
-    await commands.execute('filebrowser:open-path', { path: name })
+    await commands.execute('docmanager:open', { path: name })
     return true
 }"""
 ASK = """async expression => {
@@ -121,6 +121,7 @@ def open_notebook(page, address, token, name):
     """Open a notebook, instead of the one before, and wait until its kernel listens; the toolbar says so too early."""
     if page.url.startswith(f"{address}/lab"):
         within(page, ANOTHER, name)
+        page.errors, page.lost = [], []  # what the notebook before says at its end is not this one's
     else:
         page.goto(f"{address}/lab/tree/{name}?token={token}&reset")
     page.wait_for_selector(f"{PANEL} .jp-Notebook")

@@ -11,13 +11,19 @@ FOLDER = Path(__file__).parent
 
 def script(name: str) -> str:
     """The JavaScript module of a control: what all of them use, and its own."""
-    return "\n".join((FOLDER / f"{part}.js").read_text(encoding="utf-8") for part in ("common", name))
+    lines = [line.strip() for part in ("common", name) for line in _read(f"{part}.js").splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith("//"))  # a notebook keeps a copy: it is short
 
 
 def style(name: str) -> str:
     """The parts of `kit.css` for all controls and for this one."""
-    pieces = re.split(r"/\* == (\w+) == \*/", (FOLDER / "kit.css").read_text(encoding="utf-8"))
-    return "".join(text for part, text in zip(pieces[1::2], pieces[2::2], strict=True) if part in ("all", name))
+    pieces = re.split(r"/\* == (\w+) == \*/", _read("kit.css"))
+    text = "".join(text for part, text in zip(pieces[1::2], pieces[2::2], strict=True) if part in ("all", name))
+    return "\n".join(filter(None, (line.strip() for line in re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL).splitlines())))
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 class Control(anywidget.AnyWidget):
