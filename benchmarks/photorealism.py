@@ -49,8 +49,9 @@ def measured(content: str, style: str, size: int, judge) -> dict:
     ours = made("wct2", 1.0)
     theirs, alpha = matched(partial(made, "wct"), distance, distance(ours))
     given_back = (made("wct2", 0.0) - photo).abs().max().item()
-    return {"content": Path(content).stem, "style": Path(style).stem, "distance": distance(ours), "distance_wct": distance(theirs),
-            "alpha_wct": alpha, "edges": kept(ours), "edges_wct": kept(theirs), "given_back": given_back}  # fmt: skip
+    row = {"content": Path(content).stem, "style": Path(style).stem, "given_back": given_back}
+    row |= {"distance": distance(ours), "distance_wct": distance(theirs), "alpha_wct": alpha}
+    return row | {"edges": kept(ours), "edges_wct": kept(theirs)}
 
 
 def main() -> None:
@@ -72,8 +73,9 @@ def main() -> None:
         return
     print(f"{'photo':22}{'light of':22}{'distance wct2':>14}{'wct':>8}{'alpha':>7}{'edges wct2':>12}{'wct':>8}")
     for row in rows:
-        numbers = f"{row['distance']:14.3f}{row['distance_wct']:8.3f}{row['alpha_wct']:7.2f}{row['edges']:12.3f}{row['edges_wct']:8.3f}"
-        print(f"{row['content'][:20]:22}{row['style'][:20]:22}{numbers}")
+        kept = f"{row['edges']:12.3f}{row['edges_wct']:8.3f}"
+        print(f"{row['content'][:20]:22}{row['style'][:20]:22}{row['distance']:14.3f}{row['distance_wct']:8.3f}"
+              f"{row['alpha_wct']:7.2f}{kept}")  # fmt: skip
     print("\n" + "\n".join(f"{name:12} {value:.6g}" for name, value in headline.items()))
 
 
