@@ -43,7 +43,7 @@ def choose(panel, name):
 
 
 def press(panel, button):
-    assert not button.disabled and button.layout.display == ""
+    assert not button.disabled and there(button)
     button.click()
     panel.session.wait()
 
