@@ -37,15 +37,14 @@ def test_it_opens_at_the_strongest_channel(panel, fast_encoder):
     assert "number 1 in strength" in panel.label.value
     assert repr(panel) == "<FeatureExplorer>"
     for view in (panel.photo, panel.map, panel.patches):
-        assert view.format == "jpeg" and view.value[:2] == b"\xff\xd8"
-        assert view.tooltip is None  # with one, JupyterLab shows an error in place of the picture
+        assert view.value[:2] == b"\xff\xd8" and view.alt
 
 
 def test_the_channel_changes_map_and_patches(panel):
     before = shown(panel)
     panel.channel.value = (panel.channel.value + 1) % 256
     assert {"map", "patches"} <= changed(before, panel)
-    assert f"channel {panel.channel.value}" in panel.label.value
+    assert f"channel {panel.channel.value:.0f}" in panel.label.value
 
 
 def test_the_layer_changes_everything_and_begins_at_its_strongest(panel):
