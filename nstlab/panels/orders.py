@@ -110,7 +110,7 @@ def offered() -> dict[str, list[str] | None]:
 def strength(system: str, factor: float) -> dict:
     """The option by which a system is painted so many times as strongly as usual; {} for one that has no such option."""
     method = registry.load(system)
-    if factor == 1:
+    if round(factor, 3) == 1:
         return {}
     if method.takes("weights"):
         return {"weights": {"style": round(factor, 3)}}

@@ -8,7 +8,7 @@ import ipywidgets as widgets
 from nstlab import images
 from nstlab.panels import orders, parts, takeaway
 from nstlab.panels import studio_words as words
-from nstlab.panels.kit import Brush, DropZone, Swipe, Thumbnails
+from nstlab.panels.kit import Brush, DropZone, Slider, Swipe, Thumbnails
 from nstlab.panels.pictures import MOST_BYTES, described
 from nstlab.panels.session import Session
 from nstlab.panels.studio_look import CSS, LOOK, fit, status
@@ -61,11 +61,10 @@ class StudioView(parts.Panel):
         self.finer = widgets.ToggleButton(description=words.FINER).add_class(f"{CSS}-finer-button")
         offered = [(registry.load(name).label, name) for name in orders.offered()]
         self.system = widgets.Dropdown(options=offered, value=self.session.system, description=words.SYSTEM)
-        self.strength = widgets.FloatLogSlider(1, min=-1, max=1, step=0.1, description=words.STRENGTH, readout_format=".1f")
-        self.strength.tooltip = words.STRENGTH_TIP
+        self.system.layout, self.system.style.description_width = widgets.Layout(width="auto", max_width="100%"), "80px"
+        self.strength = Slider(1, -1, 1, 0.1, words.STRENGTH, log=True, hint=words.STRENGTH_TIP, label_width=80)
         for name, control in (("system", self.system), ("strength", self.strength)):
             control.add_class(f"{CSS}-{name}")
-            control.layout, control.style.description_width = widgets.Layout(width="auto", max_width="100%"), "80px"
         self.more_choices = widgets.VBox([self.system, self.strength]).add_class(f"{CSS}-finer")
 
     def _lay_out(self) -> list[widgets.Widget]:
