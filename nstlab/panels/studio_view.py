@@ -61,7 +61,8 @@ class StudioView(parts.Panel):
         self.finer = widgets.ToggleButton(description=words.FINER).add_class(f"{CSS}-finer-button")
         offered = [(registry.load(name).label, name) for name in orders.offered()]
         self.system = widgets.Dropdown(options=offered, value=self.session.system, description=words.SYSTEM)
-        self.system.layout, self.system.style.description_width = widgets.Layout(width="auto", max_width="100%"), "80px"
+        self.system.layout = widgets.Layout(width="auto", max_width="min(100%, 560px)")
+        self.system.style.description_width = "80px"
         self.strength = Slider(1, -1, 1, 0.1, words.STRENGTH, log=True, hint=words.STRENGTH_TIP, label_width=80)
         for name, control in (("system", self.system), ("strength", self.strength)):
             control.add_class(f"{CSS}-{name}")

@@ -26,7 +26,7 @@ SCRIPT = "<img src=x onerror=alert(1)>.png"
 
 
 @contextlib.contextmanager
-def studio(home, *options, steps=250):
+def studio(home, *options, steps=120):
     """The address of a Voila that serves the studio from the folder `home`, set to paint small pictures."""
     pytest.importorskip("voila", reason="the studio's browser test needs Voila: pip install voila")
     notebook = nbformat.read(NOTEBOOK, 4)
@@ -92,6 +92,7 @@ def check_looks(page, folder, name):
         tools.check_fits(page, "button:visible, .nst-swipe-frame, .nst-drop, select:visible")
     page.set_viewport_size({"width": 1280, "height": 1000})
     page.emulate_media(color_scheme="light")
+    page.wait_for_timeout(300)  # colours change over a moment
 
 
 def check_bad_uploads(page, folder):
