@@ -8,6 +8,7 @@ waits at the door. Places in the line may only become smaller.
 import contextlib
 import http.cookiejar
 import io
+import itertools
 import json
 import re
 import socket
@@ -59,12 +60,12 @@ class Visitor(threading.Thread):
         try:
             self.arrive()
             self.upload()
-            turn = 0
-            while time.monotonic() < self.until:
+            for turn in itertools.count():
                 self.look(PAINTINGS[turn % len(PAINTINGS)])
                 if self.paint and turn % 3 == 0:
                     self.have_painted()
-                turn += 1
+                if time.monotonic() > self.until:  # whoever is let in late looks once all the same
+                    break
         except Exception as error:
             self.log.failed = f"{type(error).__name__}: {error}"
         finally:
@@ -115,7 +116,8 @@ class Visitor(threading.Thread):
         before, began = self.raw("after"), time.monotonic()
         self.set("nst-studio-paintings", chosen=painting)
         chosen = lambda: self.value("nst-studio-paintings", "chosen") == painting
-        self.hear(lambda: chosen() and "first look" in self.status() and self.raw("after") != before, "a first look")
+        new = lambda: self.raw("after") not in (b"", before)  # it is empty for a moment
+        self.hear(lambda: chosen() and new() and "first look" in self.status(), "a first look")
         self.log.looks.append(time.monotonic() - began)
 
     def have_painted(self):
