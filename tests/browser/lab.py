@@ -224,7 +224,7 @@ def move_line(page, css, key, times=1):
 def check_no_errors(page):
     """Nothing stands in red under a cell, nothing went wrong in the page, and it asked no other server for anything."""
     assert page.locator(f"{PANEL} .jp-OutputArea-output[data-mime-type$='stderr']").all_inner_texts() == []
-    assert page.errors == [] and page.lost == []
+    assert page.errors == [] and page.lost == [], (page.errors, page.lost)
 
 
 def check_accessible(page, context=".nstlab-panel"):
@@ -232,7 +232,8 @@ def check_accessible(page, context=".nstlab-panel"):
     from axe_playwright_python.sync_playwright import Axe
 
     rules = [rule for rule in Axe().run(page, context=context).response["violations"] if rule["impact"] in HARMFUL]
-    assert [(rule["id"], node["html"][:200]) for rule in rules for node in rule["nodes"]] == []
+    found = [(rule["id"], node["html"][:200]) for rule in rules for node in rule["nodes"]]
+    assert found == [], found
 
 
 def check_fits(page, parts, number=0):

@@ -26,7 +26,7 @@ SCRIPT = "<img src=x onerror=alert(1)>.png"
 
 
 @contextlib.contextmanager
-def studio(home, *options, steps=120):
+def studio(home, *options, steps=80):
     """The address of a Voila that serves the studio from the folder `home`, set to paint small pictures."""
     pytest.importorskip("voila", reason="the studio's browser test needs Voila: pip install voila")
     notebook = nbformat.read(NOTEBOOK, 4)
@@ -245,6 +245,7 @@ def test_a_visit_in_which_nothing_happens(page, tmp_path):
         page.wait_for_timeout(2500)  # its kernel is ended meanwhile
         page.screenshot(path=tmp_path / "ended.png")
         assert page.dialogs == []
+        page.goto("about:blank")  # it would go on looking for its kernel
 
 
 def test_in_jupyterlab(lab, lab_folder, page, tmp_path):
