@@ -14,8 +14,11 @@ DONE = (
     "03_style_loss",
     "04_style_transfer",
     "07_edges",
+    "09_the_whole_objective",
     "10_scales_and_styles",
+    "11_feed_forward",
     "12_adversarial",
+    "13_multiscale_gan",
     "14_any_painting_at_once",
     "15_a_photo_that_stays_a_photo",
 )
