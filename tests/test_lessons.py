@@ -14,14 +14,19 @@ DONE = (
     "03_style_loss",
     "04_style_transfer",
     "07_edges",
+    "09_the_whole_objective",
     "10_scales_and_styles",
+    "11_feed_forward",
     "12_adversarial",
+    "13_multiscale_gan",
     "14_any_painting_at_once",
     "15_a_photo_that_stays_a_photo",
 )
 each = pytest.mark.parametrize("name", DONE)
 LONGEST = 12  # lines of a cell
 VERDICT = re.compile(r"(:|\?) *(True|False|yes|no)$", re.M)
+SOURCES = "## Sources and further reading\n"
+PAPER = re.compile(r"https://(doi\.org/10\.\d{4,}/\S+|arxiv\.org/abs/\d{4}\.\d{4,5})")
 LOSS = re.compile(r"\$\$[^$]*\bL(_|\()[^$]*\$\$")
 
 
@@ -88,3 +93,16 @@ def test_every_import_is_used(name):
                     word = re.compile(rf"\b{(alias.asname or alias.name).split('.')[0]}\b")
                     inside = len(word.findall(source)) - 1
                     assert inside or any(word.search(later) for later in code[place + 1 :]), f"{alias.name} is never used"
+
+
+@each
+def test_it_ends_with_its_sources(name):
+    """Who did it first and what to read next, each with a link to a paper that stays where it is, and with its year."""
+    *_, (_, last, _) = cells(name, "markdown")
+    assert last.count(SOURCES) == 1
+    entries = last.split(SOURCES)[1].strip().splitlines()
+    assert len(entries) >= 3 and all(entry.startswith("- ") for entry in entries)
+    for entry in entries:
+        links = re.findall(r"\]\((\S+)\)", entry)
+        assert links and all(PAPER.fullmatch(link) for link in links), entry
+        assert re.search(r"\b(1[789]|20)\d\d\b", entry.replace(links[0], "")), f"no year: {entry}"

@@ -43,6 +43,44 @@ def outlines(picture: torch.Tensor, wanted_from: torch.Tensor) -> torch.Tensor:
     return drawing
 
 
+def magnified(image: torch.Tensor) -> torch.Tensor:
+    """An image with its differences from its own mean colour made visible; what is flat stays flat, and grey."""
+    change = image - image.mean((2, 3), keepdim=True)
+    return (0.5 + 0.15 * change / change.std().clamp_min(1e-5)).clamp(0, 1)
+
+
+@torch.no_grad()
+def verdicts(image: torch.Tensor, logits: list[torch.Tensor]) -> list[torch.Tensor]:
+    """An image (1, 3, H, W) in grey under each critic's logits (1, 1, h, w): orange says real or painted, purple not."""
+    orange, purple = (torch.tensor(color).view(1, 3, 1, 1) for color in ((0.95, 0.6, 0.15), (0.4, 0.25, 0.65)))
+    grey, size = 0.4 * image.mean(1, keepdim=True), tuple(image.shape[-2:])
+    maps = [F.interpolate((3 * each).sigmoid(), size, mode="bilinear") for each in logits]
+    return [(0.7 * (purple + each * (orange - purple)) + grey).clamp(0, 1) for each in maps]
+
+
+def paired(panels: dict[str, dict[str, list[float]]], xlabels, width: float = 2.1) -> plots.Picture:
+    """Paired differences: a panel for each {title: {row: values}}, a dot for each value, and the mean of a row as a bar.
+
+    All panels have the same rows in the same order. `xlabels` has one label for each panel.
+    """
+    names = list(next(iter(panels.values())))
+    fig = plots.new_figure(1.2 + width * len(panels), 0.75 + 0.3 * len(names))
+    for number, (ax, (title, rows)) in enumerate(
+        zip(fig.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True)
+    ):
+        for row, name in enumerate(names):
+            color, values = plots.COLORS[row % len(plots.COLORS)], rows[name]
+            ax.plot(values, [row] * len(values), "o", color=color, ms=4, alpha=0.6)
+            if values:
+                ax.plot([sum(values) / len(values)] * 2, [row - 0.3, row + 0.3], color=color, lw=2.5)
+        ax.axvline(0, color="0.6", lw=0.8)
+        ax.set(title=title, xlabel=xlabels[number], ylim=(len(names) - 0.5, -0.5))
+        ax.set_yticks(range(len(names)), names if number == 0 else [""] * len(names))
+        plots.tidy(ax)
+    fig.tight_layout(pad=0.5)
+    return plots.render(fig, "paired differences: " + ", ".join(panels))
+
+
 def descents(height, paths: dict, size=(5.6, 2.6), title="") -> plots.Picture:
     """Walks [(x, y), ...] by name, over the level lines of height(x, y)."""
     fig = plots.new_figure(*size)
