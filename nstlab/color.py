@@ -3,7 +3,7 @@
 import torch
 
 from nstlab.errors import choose
-from nstlab.stats import covariance, matrix_power
+from nstlab.stats import covariance, matrix_power, monge_matrix
 
 MATCHES = ("monge", "pca", "cholesky")
 
@@ -44,8 +44,7 @@ def match_colors(source: torch.Tensor, target: torch.Tensor, mode: str = "monge"
     elif mode == "pca":
         matrix = matrix_power(cov_t, 0.5) @ matrix_power(cov_s, -0.5)
     else:
-        root, inverse = matrix_power(cov_s, 0.5), matrix_power(cov_s, -0.5)
-        matrix = inverse @ matrix_power(root @ cov_t @ root, 0.5) @ inverse
+        matrix = monge_matrix(cov_s, cov_t)
     flat = matrix @ (source.double().flatten(2) - mean_s) + mean_t
     result = flat.reshape(source.shape).to(source.dtype)
     return result.clamp(0, 1) if clip else result

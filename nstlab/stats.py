@@ -106,3 +106,10 @@ def matrix_power(matrix: torch.Tensor, exponent: float, floor: float | None = No
     kept = values > floor * values[..., -1:].clamp_min(0)
     powers = torch.where(kept, torch.where(kept, values, 1).pow(exponent), 0)  # the inner one keeps gradients finite
     return (vectors * powers.unsqueeze(-2)) @ vectors.transpose(-1, -2)
+
+
+def monge_matrix(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """The symmetric positive A (..., C, C) with A S A = T for covariances S and T: the map between two normal distributions
+    that moves places least."""
+    root, inverse = matrix_power(ours, 0.5), matrix_power(ours, -0.5)
+    return inverse @ matrix_power(root @ theirs @ root, 0.5) @ inverse

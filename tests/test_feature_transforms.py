@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nstlab.errors import SettingError
-from nstlab.feature_transforms import AdaIN, Part, StyleSwap, WhitenedSwap, Whitening, usable
+from nstlab.feature_transforms import AdaIN, Monge, Part, StyleSwap, WhitenedSwap, Whitening, usable
 from nstlab.feature_transforms.style_swap import nearest_patches
 from nstlab.feature_transforms.whitening import spectrum
 from nstlab.stats import covariance, mean_std, moments
 
-ALL = [AdaIN(), Whitening(), Whitening(identity=1), StyleSwap(), WhitenedSwap()]
-NAMES = ["adain", "whitening", "whitening + I", "swap", "whitened swap"]
+ALL = [AdaIN(), Whitening(), Whitening(identity=1), StyleSwap(), WhitenedSwap(), Monge()]
+NAMES = ["adain", "whitening", "whitening + I", "swap", "whitened swap", "monge"]
 STATISTICS = ALL[:2]
 
 
@@ -51,6 +51,23 @@ def test_whitening_by_hand():
     assert torch.allclose(Whitening().whiten(content).view(2, 2), white)
     want = torch.tensor([[3 - 2 / 5**0.5, 3 + 2 / 5**0.5], [7.0, 7.0]])
     assert torch.allclose(Whitening()(content, style).view(2, 2), want)
+
+
+def test_monge_by_hand():
+    # covariances diag(1, 4) and diag(9, 1), without a floor: each axis is scaled by 3 and by 1/2
+    content = torch.tensor([[-1.0, 1.0, -1.0, 1.0], [-2.0, -2.0, 2.0, 2.0]]).view(1, 2, 2, 2)
+    style = torch.tensor([[2.0, 8.0, 2.0, 8.0], [6.0, 6.0, 8.0, 8.0]]).view(1, 2, 2, 2)
+    assert torch.allclose(Monge(floor=0)(content, style), style, atol=1e-6)
+    halfway = Monge(0.5, floor=0)(content, style)  # of the displacement: deviations are halfway as well
+    assert torch.allclose(mean_std(halfway)[1], torch.tensor([[2.0, 1.5]]), atol=1e-4)
+
+
+def test_monge_meets_mean_and_covariance_and_leaves_a_flat_picture_calm():
+    content, style = features(3, 30, 40), features(3, 20, 25, seed=1)
+    for ours, theirs in zip(moments(Monge(floor=0)(content, style)), moments(style), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+    grain = 0.5 + 1e-3 * torch.randn(1, 3, 30, 40, generator=torch.Generator().manual_seed(0))
+    assert Monge()(grain, style.clamp(0, 1)).std((2, 3)).max() < 0.03
 
 
 def test_style_swap_by_hand():

@@ -8,7 +8,7 @@ from tiny import random_decoder, small, tiny_networks, write_decoder
 from nstlab import images
 from nstlab.encoders import load_encoder
 from nstlab.errors import SettingError, WeightsError
-from nstlab.feature_transforms import AdaIN
+from nstlab.feature_transforms import AdaIN, Monge
 from nstlab.filters import sobel
 from nstlab.matting import Affinity, matting_energy, smooth
 from nstlab.metrics.distances import color_distance, ssim, style_distance
@@ -43,7 +43,8 @@ def test_adain_is_encode_change_decode():
     changed = AdaIN()(features, other)
     assert torch.allclose(mean_std(changed)[0], mean_std(other)[0], atol=1e-5)
     want = decoder(changed, "relu4_1", (40, 33))["image"].clamp(0, 1)
-    assert torch.allclose(paint("adain", content, [style]), want, atol=1e-6)
+    assert torch.allclose(paint("adain", content, [style], recolor=0), want, atol=1e-6)
+    assert torch.allclose(paint("adain", content, [style]), Monge(0.5)(want, seen).clamp(0, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -123,7 +124,7 @@ def test_paintings_are_described_once(monkeypatch):
     first, second, third = (paint("adain", content, [style], alpha=alpha) for alpha in (1, 1, 0.5))
     assert len(looks) == 2 + 1 + 1 and torch.equal(first, second) and not torch.allclose(first, third, atol=1e-4)
     paint("adain", content, [style.flip(3)])
-    assert len(looks) == 6 and len(transfer._described) == 2
+    assert len(looks) == 6 and len(transfer._described) == 4  # the features and the colours of two paintings
 
 
 # Regions
@@ -311,7 +312,7 @@ def test_onnx_paints_like_any_painting_at_any_size(tmp_path):
     for size, other, alpha in (((40, 24), (16, 48), 1.0), ((16, 32), (32, 32), 0.3)):
         content, style = noise(*size), noise(*other, seed=1)
         found = session.run(None, {"content": content.numpy(), "style": style.numpy(), "alpha": np.array(alpha, np.float32)})
-        again = {"encoder": encoder, "checkpoint": decoder, "alpha": alpha, "style_scale": max(other) / max(size)}
+        again = {"encoder": encoder, "checkpoint": decoder, "alpha": alpha, "style_scale": max(other) / max(size), "recolor": 0}
         want = stylize(content, [style], system="adain", size=max(size), **again).image
         assert torch.allclose(torch.from_numpy(found[0]), want, atol=1e-4)
     wavelets = write_decoder(random_decoder(encoder, "wavelet", ranks=[2] * 4), tmp_path / "wavelet.safetensors")

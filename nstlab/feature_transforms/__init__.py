@@ -3,7 +3,8 @@
 from nstlab.feature_transforms.adain import AdaIN
 from nstlab.feature_transforms.base import FeatureTransform, Part, usable
 from nstlab.feature_transforms.color_map import ColorMap
+from nstlab.feature_transforms.monge import Monge
 from nstlab.feature_transforms.style_swap import StyleSwap, WhitenedSwap
 from nstlab.feature_transforms.whitening import Whitening
 
-__all__ = ["AdaIN", "ColorMap", "FeatureTransform", "Part", "StyleSwap", "WhitenedSwap", "Whitening", "usable"]
+__all__ = ["AdaIN", "ColorMap", "FeatureTransform", "Monge", "Part", "StyleSwap", "WhitenedSwap", "Whitening", "usable"]
