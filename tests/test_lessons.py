@@ -9,15 +9,12 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 DONE = (
-    "00_start_here",
     "01_features",
     "02_content_loss",
     "03_style_loss",
     "04_style_transfer",
-    "05_saliency",
     "06_segmentation",
     "07_edges",
-    "08_depth_and_attention",
     "10_scales_and_styles",
     "12_adversarial",
     "14_any_painting_at_once",
