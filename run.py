@@ -1,32 +1,31 @@
 """One command for everything: see USAGE."""
 
-import contextlib
 import hashlib
 import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 import venv
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 USAGE = """\
 One command for everything: `python run.py demo | test [--fast] | lab | studio | notebooks [NAME...] | figures [NAME...]
-| course --student DIR --teacher DIR | publish --repository URL | publish --remove`.
+| course --student DIR --teacher DIR | personal build NAME... | personal mark FOLDER | book [--teacher] | slides [NAME...]
+| publish --repository URL | publish --remove`.
 
 Needs only Python 3.11 or newer: the first command creates `.venv` and installs nstlab into it; all commands run in it."""
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "nstlab-setup"
-WORKERS = min(4, os.cpu_count() or 1)  # that share the library tests
+WORKERS = min(4, os.cpu_count() or 1)  # that share the tests
+SLOW = ("comparison", "every_system", "more_losses", "optimize", "painters", "registry", "train", "transfer", "weights")
 
 
 def main(arguments: list[str]) -> int:
     commands = {"demo": demo, "test": test, "lab": lab, "studio": studio, "notebooks": notebooks, "figures": figures}
-    commands |= {"course": course, "publish": publish}
+    commands |= {"course": course, "personal": personal, "book": book, "slides": slides, "publish": publish}
     if not arguments or arguments[0] not in commands:
         print(USAGE, file=sys.stderr)
         return 2
@@ -116,63 +115,66 @@ def course(arguments: list[str]) -> int:
     return call([PYTHON, "-m", "nstlab.course.trees", ROOT / "notebooks", *arguments], cwd=Path.cwd())
 
 
+def personal(arguments: list[str]) -> int:
+    """Write a sheet of exercises for each student, with numbers and pictures of their own, or mark what came back."""
+    return call([PYTHON, "-m", "nstlab.course.personal", *arguments], cwd=Path.cwd())
+
+
+def book(arguments: list[str]) -> int:
+    """Build the book: a site of all notebooks, the words and the API reference, which needs no network."""
+    return call([PYTHON, "-m", "nstlab.course.book", ROOT / "notebooks", *arguments], cwd=Path.cwd())
+
+
+def slides(arguments: list[str]) -> int:
+    """Make slides from the named notebooks, or from all."""
+    return call([PYTHON, "-m", "nstlab.course.slides", ROOT / "notebooks", *arguments], cwd=Path.cwd())
+
+
 def publish(arguments: list[str]) -> int:
     """Add links to the named repository (badges, installation on Colab, address in pyproject.toml), or remove them."""
     return call([PYTHON, "-m", "nstlab.course.publish", *arguments])
 
 
 def test(arguments: list[str]) -> int:
-    """Style, library tests; then, unless --fast, notebooks under papermill and nbval, and panels in a browser."""
+    """Style, library tests; then, unless --fast, README and notebooks, and panels in a browser."""
     fast = "--fast" in arguments
     extra = [argument for argument in arguments if argument != "--fast"]
-    pytest, shared = [PYTHON, "-m", "pytest"], ["-n", str(WORKERS), "--dist", "loadfile"]
-    nbval = [*pytest, "--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg"]
-    rooms, lessons = sorted((ROOT / "tests").glob("test_*.py")), sorted((ROOT / "notebooks").glob("*.ipynb"))
-    stages = [  # (name, commands that run side by side)
-        ("code style", [[PYTHON, "-m", "ruff", "check", "."]]),
-        ("code format", [[PYTHON, "-m", "ruff", "format", "--check", "."]]),
-        ("library", [[*pytest, *shared, *rooms, *(["-m", "not slow"] if fast else []), *extra]]),
+    pytest = [PYTHON, "-m", "pytest"]
+    # Workers take what is next in order: files that take long come first, so that none of them waits long at the end.
+    shared = [*pytest, "-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder"]
+    rooms = sorted((ROOT / "tests").glob("test_*.py"), key=lambda path: (path.stem.removeprefix("test_") not in SLOW, path))
+    lessons = [f"tests/notebooks/test_{name}.py" for name in ("course", "sweep", "readme", "exercises", "notebooks")]
+    nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/notebooks/sanitize.cfg"]
+    nbval += sorted((ROOT / "notebooks").glob("*.ipynb"))
+    stages = [  # (name, command, threads of each process, or None for the default)
+        ("code style", [PYTHON, "-m", "ruff", "check", "."], None),
+        ("code format", [PYTHON, "-m", "ruff", "format", "--check", "."], None),
+        ("library", [*shared, *rooms, *(["-m", "not slow"] if fast else []), *extra], 1),
     ]
     if not fast:
         stages += [
-            ("README, and notebooks with other parameters", [[*pytest, *shared, "tests/notebooks", *extra]]),
-            ("notebooks, committed outputs", [[*nbval, *lessons[turn::2], *extra] for turn in (0, 1)]),
-            ("panels in a browser", [[*pytest, "tests/browser", *extra]]),
+            ("README and notebooks", [*shared, *nbval, *lessons, *extra], 1),  # see tests/notebooks/conftest.py
+            ("panels in a browser", [*pytest, "tests/browser", *extra], None),
         ]
     failed = []
-    for name, commands in stages:
+    for name, command, threads in stages:
         print(f"== {name}", flush=True)
         started = time.perf_counter()
-        if side_by_side(commands, threads=None if name == "panels in a browser" else 1):
+        if call(command, threads=threads):
             failed.append(name)
         print(f"   {time.perf_counter() - started:.0f} s", flush=True)
     print(f"{len(stages) - len(failed)} passed, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
 
-def side_by_side(commands: list[list], threads: int | None) -> int:
-    """Run commands in parallel, each with `threads` threads, and print their outputs. Returns the first failure."""
-    if len(commands) == 1:
-        return call(commands[0], threads=threads)
-    with contextlib.ExitStack() as stack:
-        outputs = [stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in commands]
-        with ThreadPoolExecutor(len(commands)) as pool:
-            codes = list(pool.map(lambda command, output: call(command, threads=threads, output=output), commands, outputs))
-        for output in outputs:
-            output.seek(0)
-            print(output.read(), end="", flush=True)
-    return next((code for code in codes if code), 0)  # negative where a signal ended it
-
-
-def call(command: list, cwd: Path = ROOT, headless: bool = True, threads: int | None = None, output=None) -> int:
+def call(command: list, cwd: Path = ROOT, headless: bool = True, threads: int | None = None) -> int:
     environment = dict(os.environ, PATH=f"{PYTHON.parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if threads:  # for each of several workers
         environment["OMP_NUM_THREADS"] = str(threads)
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: see nstlab/__init__.py
     if headless:
         environment["NSTLAB_HEADLESS"] = "1"
-    streams = {"stdout": output, "stderr": subprocess.STDOUT} if output else {}
-    return subprocess.run([str(part) for part in command], cwd=cwd, env=environment, **streams).returncode
+    return subprocess.run([str(part) for part in command], cwd=cwd, env=environment).returncode
 
 
 if __name__ == "__main__":

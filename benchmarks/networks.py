@@ -11,7 +11,7 @@ stands out (`nstlab.guidance.saliency`):
   (`--control`), in points: `critic_points`.
 
 The photos are four samples that nothing was trained on, or those of a folder; name one of pictures kept apart from training.
-The headline is of `multiscale_gan` if it is among the networks, else of the first.
+The headline is of `lapstyle` if it is among the networks, else of `multiscale_gan`, else of the first.
 """
 
 import json
@@ -35,6 +35,7 @@ from nstlab.systems import plan, registry, stylize
 from nstlab.systems.trained import SHIPPED
 
 GATYS, PHOTOS = "gatys", "photos"
+HEADING = ("lapstyle", "multiscale_gan")  # systems that the headline is of, the first of them that is asked for
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def main() -> None:
     networks = [network(name, chosen.paintings) for name in chosen.networks or shipped()]
     if not networks:
         raise NstlabError("no network with learned styles ships: name a checkpoint")
-    first = next((each for each in networks if each.system == "multiscale_gan"), networks[0])
+    first = min(networks, key=lambda each: HEADING.index(each.system) if each.system in HEADING else len(HEADING))
     networks += [network(chosen.control, chosen.paintings)] if chosen.control else []
     size, timed, turns, steps, learning, seeds = chosen.size, 512, 5, STEPS, chosen.steps, SEEDS
     if chosen.quick:

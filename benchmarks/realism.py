@@ -7,8 +7,8 @@ paintings in grey it must take 80 % of the patches for a painting's, and of phot
 says nothing, and is not given. What it says is the share of the patches of painted pictures that it takes for a
 painting's, in colour and in grey; the photos that are painted are none of those that it learns from.
 
-    nstlab train multiscale_gan ... -o with
-    nstlab train multiscale_gan ... --weight adversarial=0 -o without
+    nstlab train lapstyle ... -o with
+    nstlab train lapstyle ... --weight adversarial=0 --weight matching=0 -o without
     python benchmarks/realism.py with/last.safetensors without/last.safetensors --photos FOLDER --paintings FOLDER
 
 `networks.py` asks it too, and measures what was kept and what was painted.
@@ -27,7 +27,7 @@ from nstlab import images
 from nstlab.color import luminance
 from nstlab.data import Files, open_pictures
 from nstlab.data.alike import leave_out
-from nstlab.networks import PatchDiscriminator
+from nstlab.networks import PatchDiscriminator, saved
 from nstlab.systems.trained import load_generator
 from nstlab.training.pairs import recoloured
 
@@ -152,7 +152,7 @@ def learning_sets(photos, paintings, judged: list) -> tuple[Files, Files]:
 
 def painted(checkpoint: Path, photos: list[str], size: int) -> list:
     """Pictures of every photo in every style."""
-    painter = load_generator("multiscale_gan", checkpoint, device="cpu")
+    painter = load_generator(saved.read(checkpoint)[1]["system"], checkpoint, device="cpu")
     return [painter(images.load(photo, size), painter.blend([style])) for style in painter.styles for photo in photos]
 
 
@@ -167,7 +167,9 @@ def headline(found: dict, first: str, second: str | None) -> dict:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("checkpoints", type=Path, nargs="+", help="one of multiscale_gan, then what it is compared with")
+    parser.add_argument(
+        "checkpoints", type=Path, nargs="+", help="one of a network with a critic, then what it is compared with"
+    )
     parser.add_argument("--photos", default="samples", help="folder of photos that the classifier learns from")
     parser.add_argument("--paintings", default="samples", help="folder of paintings that it learns from")
     parser.add_argument("--steps", type=int, default=STEPS, help="of each classifier")

@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 import torch
 from measuring import machine, options, peak_mb
-from PIL import Image
+from PIL.Image import Resampling
 
 from nstlab import images
 from nstlab.encoders import load_encoder
@@ -61,10 +61,10 @@ def pastiches_objective(photo, painting, encoder) -> Objective:
 
 def pastiches_painting(path: Path, shape: tuple[int, int]) -> torch.Tensor:
     """The painting as pastiche resizes it: as many pixels as the photo's (H, W), bilinear. Another filter is another target."""
-    with Image.open(path) as painting:
-        height = round(math.sqrt(math.prod(shape) * painting.height / painting.width))
-        size = (round(painting.width / painting.height * height), height)
-        return images.from_pil(painting.convert("RGB").resize(size, Image.Resampling.BILINEAR))
+    painting = images.to_pil(images.load(path))
+    height = round(math.sqrt(math.prod(shape) * painting.height / painting.width))
+    size = (round(painting.width / painting.height * height), height)
+    return images.from_pil(painting.resize(size, Resampling.BILINEAR))
 
 
 def paint(folder: Path, stages) -> None:

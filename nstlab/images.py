@@ -1,4 +1,7 @@
-"""Pictures in and out. An image is a float32 tensor (N, 3, H, W), sRGB in [0, 1]; nothing here changes its argument."""
+"""Reading, writing and resizing pictures.
+
+An image is a float32 tensor (N, 3, H, W), sRGB in [0, 1]. No function changes its argument.
+"""
 
 import json
 import os
@@ -17,7 +20,7 @@ from nstlab.files import atomic_write, expanded, mode, reason
 from nstlab.formats import decode
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
-MOST_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels of the longest side that the format holds
+MOST_SIDE = {"JPEG": 65500, "WEBP": 16383}  # longest side in pixels that the format allows
 MOST_BYTES = {"TIFF": 2**32 - 2**16, "BMP": 2**32 - 2**16}  # of the whole file, whose offsets have 32 bits
 
 
@@ -26,7 +29,7 @@ def load(source, size: int | tuple[int, int] | None = None) -> torch.Tensor:
 
     `source` is a path, the name of a sample, a PIL image, an array (H, W) or (H, W, 3 or 4) of uint8, the bytes of a file,
     or an image tensor (returned as float32). `size` is the long side in pixels or (H, W). The EXIF orientation and the
-    colour profile are applied, transparency is put on white, and of an animation the first frame is taken. Raises
+    colour profile are applied, transparency is composited on white, and the first frame of an animation is used. Raises
     ImageError.
     """
     if isinstance(source, torch.Tensor):
@@ -41,9 +44,9 @@ def load(source, size: int | tuple[int, int] | None = None) -> torch.Tensor:
 
 
 def load_layer(source) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Image (1, 3, H, W) and opacity (1, 1, H, W) of a picture as `load` takes it, except for tensors.
+    """Image (1, 3, H, W) and opacity (1, 1, H, W) of a picture; sources as in `load`, except for tensors.
 
-    The opacity is None if the picture has none. Raises ImageError.
+    The opacity is None if the picture has no transparency. Raises ImageError.
     """
     if isinstance(source, Image.Image):
         return _pixels(source)
@@ -57,7 +60,7 @@ def load_layer(source) -> tuple[torch.Tensor, torch.Tensor | None]:
 
 
 def locate(source) -> Path:
-    """Path of a picture file given as a path or as a sample's name; a file comes before a sample of that name."""
+    """Path of a picture given as a path or as the name of a sample; an existing file has priority. Raises ImageError."""
     if not isinstance(source, (str, os.PathLike)):
         raise ImageError(f"a picture is a path, a sample's name, a PIL image, bytes or a tensor, not {type(source).__name__}")
     path = expanded(source)
@@ -109,14 +112,14 @@ def _from_array(values: np.ndarray) -> Image.Image:
 
 
 def check(image: torch.Tensor) -> torch.Tensor:
-    """The tensor as an image, or an ImageError that says how it breaks the contract."""
+    """The tensor as a float32 image (N, 3, H, W). Raises an ImageError that says what is wrong with it."""
     if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point() or 0 in image.shape:
         raise ImageError(f"an image is a float tensor (N, 3, H, W), not {image.dtype} {tuple(image.shape)}")
     return image.float()
 
 
 def check_map(values: torch.Tensor, name: str = "the map") -> torch.Tensor:
-    """The tensor as a map (N, 1, H, W) in float32, or a SettingError that says how it breaks the contract."""
+    """The tensor as a float32 map (N, 1, H, W) in [0, 1]. Raises a SettingError that says what is wrong with it."""
     if not isinstance(values, torch.Tensor) or values.ndim != 4 or values.shape[1] != 1 or 0 in values.shape:
         shape = tuple(values.shape) if hasattr(values, "shape") else type(values).__name__
         raise SettingError(f"{name} is a tensor (N, 1, H, W), not {shape}")
@@ -134,7 +137,7 @@ def _advice(low: float, high: float) -> str:
 
 
 def eight_bit(image: torch.Tensor) -> torch.Tensor:
-    """The image as a file of 8 bits a channel holds it: clipped to [0, 1] and rounded to steps of 1/255."""
+    """The image as stored with 8 bits per channel: clipped to [0, 1] and rounded to multiples of 1/255."""
     return image.clamp(0, 1).mul(255).round().div(255)
 
 
@@ -147,7 +150,7 @@ def to_pil(image: torch.Tensor) -> Image.Image:
 
 
 def save(image: torch.Tensor, path, metadata: dict | None = None) -> Path:
-    """Write one image, whole or not at all; `metadata` goes into the file as JSON. Raises ImageError."""
+    """Write one image atomically, with `metadata` stored as JSON in the file. Returns the path. Raises ImageError."""
     picture = to_pil(image)
     path = writable(path, (picture.height, picture.width))
     text = json.dumps(metadata or {}, sort_keys=True)
@@ -171,7 +174,7 @@ def save(image: torch.Tensor, path, metadata: dict | None = None) -> Path:
 
 
 def writable(path, shape: tuple[int, int] | None = None) -> Path:
-    """The path, if a picture of `shape` (H, W) can be written there; call it before long work. Raises ImageError."""
+    """The path, if a picture of `shape` (H, W) can be written there; check it before long work. Raises ImageError."""
     path = expanded(path)
     if path.suffix.lower() not in FORMATS:
         raise ImageError(f"{path}: name the picture with one of {', '.join(FORMATS)}")
@@ -198,9 +201,9 @@ def _check_fits(path: Path, height: int, width: int) -> None:
 
 
 def metadata(path, key: str = "nstlab") -> dict:
-    """What `save` wrote into a picture file, or what stands there under another key; {} if that is nothing usable.
+    """The metadata that `save` wrote into a picture file, or those under another key; {} if there are none.
 
-    Anybody may have written it: check names and values before use. Raises ImageError for what is no picture.
+    They may come from anybody: check names and values before use. Raises ImageError if the file is not a picture.
     """
     return decode.read(*_contents(locate(path)), lambda picture: _written(picture, key))
 
@@ -215,7 +218,7 @@ def _written(picture: Image.Image, key: str) -> dict:
 
 
 def fit(shape: tuple[int, int], size: int | tuple[int, int]) -> tuple[int, int]:
-    """(H, W) of a picture of `shape` (H, W) once its long side is `size` pixels; a `size` (H, W) is returned as it is.
+    """(H, W) of a picture of `shape` (H, W) scaled to a long side of `size` pixels; a `size` (H, W) is returned unchanged.
 
     Raises SettingError unless the sizes are whole numbers of 1 or more.
     """
@@ -238,8 +241,8 @@ def resize(image: torch.Tensor, size: int | tuple[int, int]) -> torch.Tensor:
 def pad(image: torch.Tensor, margins: tuple[int, int, int, int], mirrored: bool = True) -> torch.Tensor:
     """Images or features (N, C, H, W) padded by (left, right, top, bottom) pixels, mirrored at the border.
 
-    The edge is repeated if a side is too short to be mirrored, and without `mirrored`. On CUDA the gradient is the same each
-    time, which that of `F.pad` is not.
+    The edge is repeated instead if `mirrored` is False or a side is too short. Unlike that of `F.pad`, the gradient is
+    deterministic on CUDA.
     """
     left, right, top, bottom = margins
     height, width = image.shape[-2:]
@@ -254,7 +257,7 @@ def _pad(image, margins, mirrored):
 
 
 class _Pad(torch.autograd.Function):
-    """`_pad` with `pad_gradient` as its gradient: CUDA's own adds up in the order in which its threads happen to come."""
+    """`_pad` with `pad_gradient` as its gradient: the order of additions in CUDA's own gradient varies between runs."""
 
     @staticmethod
     def forward(ctx, image, margins, mirrored):
@@ -267,8 +270,10 @@ class _Pad(torch.autograd.Function):
 
 
 def pad_gradient(gradient: torch.Tensor, margins: tuple[int, int, int, int], mirrored: bool = True) -> torch.Tensor:
-    """The gradient (N, C, H, W) of an image from that of the padded one: what lies in the margins is added to the pixels that
-    they show, columns first, always in the same order."""
+    """The gradient (N, C, H, W) with respect to an image, from that with respect to the padded image.
+
+    The gradients in the margins are added to the pixels that they repeat, columns first, always in the same order.
+    """
     left, right, top, bottom = margins
     for axis, before, after in ((3, left, right), (2, top, bottom)):
         length = gradient.shape[axis] - before - after

@@ -1,4 +1,4 @@
-"""Named, weighted losses over one encoder pass."""
+"""The objective: a weighted sum of named losses computed from one encoder pass."""
 
 import torch
 
@@ -8,10 +8,11 @@ from nstlab.losses.base import Loss
 
 
 class Objective:
-    """The sum of named losses, each times its weight; every loss reads from the same encoder pass.
+    """The weighted sum of named losses, all computed from the same encoder pass.
 
-    `weights` may be changed between two calls, also while an optimisation runs; a name without a weight has weight 1.
-    Weights are relative to the losses as they are, not shares: doubling all of them doubles the total.
+    `weights` may be changed between calls, also during an optimisation; a loss without a weight has weight 1. Weights are not
+    normalised: doubling all of them doubles the total. Raises SettingError if there is no loss, or for a weight that is
+    negative or belongs to no loss.
     """
 
     def __init__(self, encoder, losses: dict[str, Loss], weights: dict[str, float] | None = None):
@@ -26,18 +27,18 @@ class Objective:
 
     @property
     def layers(self) -> list[str]:
-        """The layers that any of the losses reads."""
+        """The layers read by any of the losses."""
         return sorted({layer for loss in self.losses.values() for layer in loss.layers})
 
     def prepare(self, size: tuple[int, int]) -> None:
-        """Make every loss's targets for pictures of (H, W) pixels, if they are not made yet."""
+        """Compute the targets of all losses for pictures of (H, W) pixels, unless they are up to date."""
         if self.size != tuple(size):
             for loss in self.losses.values():
                 loss.prepare(self.encoder, tuple(size))
             self.size = tuple(size)
 
     def __call__(self, image: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """(total, {name: term}) of an image (1, 3, H, W): the total weighted, the terms as they are."""
+        """(weighted total, {name: unweighted term}) of an image (1, 3, H, W), as scalar tensors."""
         self.prepare(image.shape[-2:])
         features = self.encoder(image, self.layers)
         terms = {name: loss(features) for name, loss in self.losses.items()}
@@ -46,7 +47,7 @@ class Objective:
 
     @torch.no_grad()
     def judge(self, image: torch.Tensor) -> tuple[float, dict[str, float]]:
-        """(total, {name: term}) as numbers, of the picture as it would be saved: clipped and rounded to 8 bits."""
+        """(total, {name: term}) as floats, for the picture as it would be saved: clipped and rounded to 8 bits."""
         total, terms = self(images.eight_bit(image))
         return total.item(), {name: term.item() for name, term in terms.items()}
 

@@ -18,22 +18,22 @@ MEMORY = 10  # pairs of differences that L-BFGS remembers
 FIRST_CHANGE = 0.02  # mean change of a pixel in the first trial of a search without curvature
 FINE = 0.7  # blur in pixels that leaves what can be interpolated
 AROUND = 3.0  # blur in pixels within which the strength of fine detail is measured
-UNSEEN = 1e-6  # variance of details too faint to see (a quarter of a grey level)
+UNSEEN = 1e-6  # variance of invisible details (a quarter of a grey level)
 ADVICE = "try a smaller step size, smaller weights, or precision fp32"
 
 
 def optimize(objective, start, steps: int = 100, *, optimizer="lbfgs", schedule=None, lr=None, bounded=True) -> Iterator[Step]:
-    """Lower the objective by changing the pixels of `start` (1, 3, H, W); yield a Step for the start and after each change.
+    """Minimise the objective over the pixels of `start` (1, 3, H, W); yields a Step for the start and after each change.
 
-    `schedule` is [(long side or (H, W), steps), ...] from coarse to fine (see pyramid.schedule) and replaces `steps`;
-    without it the size stays that of `start`. The picture of one scale is enlarged for the next, and the start's details that
-    it has kept, or that had no room before, come with it: a start that is larger than the first scale keeps them for later.
+    `schedule` is [(long side or (H, W), steps), ...] from coarse to fine (see pyramid.schedule) and replaces `steps`; without
+    it, the size is that of `start`. The picture of one scale is enlarged for the next. Details of the start are restored if the
+    picture has kept them so far, or if only the larger size can represent them.
 
     `optimizer` is "lbfgs" (every step lowers the loss, or the scale ends) or "adam" (step size `lr`, 0.02). `bounded` keeps
     every pixel in [0, 1] throughout, so that the optimised picture is the one that is saved; an unbounded run shows what
     clipping at the end costs.
 
-    To pause, do not ask for the next step; to stop, close the iterator. The objective's weights may change between steps.
+    To pause, do not request the next step; to stop, close the iterator. The weights of the objective may change between steps.
     Raises DivergedError, which holds the last good picture, if the loss is not a number: at the start, at any step of Adam, or
     at every trial of an L-BFGS search. Raises SettingError for an unknown optimizer, or a step size or count out of range.
     """
@@ -65,13 +65,13 @@ def _scales(objective, start, schedule, method, lr, bounded) -> Iterator[Step]:
 
 
 def _enlarged(image: torch.Tensor, start: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """`image` at the larger `size` (H, W), with the details of `start` that it has kept or that only that size has room for.
+    """`image` at the larger `size` (H, W), with the details of `start` that it has kept or that need the larger size.
 
-    Interpolated, details of one or two pixels become a grid of rows and columns that no later step takes away. So the image is
-    blurred first. Of what that takes, the start's own part comes back from the start at `size`: so far as the image still has
-    it, and so far as it is form and not noise, unless the start is larger than the image and need not be interpolated. For the
-    rest noise is sown, of what strength the picture then lacks: out of a smooth one, details would grow in step with the
-    encoder's pooling, as a grid again.
+    Interpolation would turn details of one or two pixels into a grid of rows and columns that no later step removes. Therefore
+    the image is blurred first. Of the details removed, those of the start are restored from the start at `size`, as far as the
+    image still has them and, unless the start is larger than the image and need not be interpolated, as far as they are form
+    and not noise. The rest is replaced by noise of the missing strength: in a smooth picture, details would develop in phase
+    with the encoder's pooling, again as a grid.
     """
     small = images.resize(start, tuple(image.shape[-2:]))
     smooth, form = gaussian(image, FINE), gaussian(small, FINE)
@@ -89,16 +89,16 @@ def _enlarged(image: torch.Tensor, start: torch.Tensor, size: tuple[int, int]) -
 
 
 def _around(x: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
-    """Mean (1, 1, H, W) over colours and over what lies within about AROUND * scale pixels."""
+    """Mean (1, 1, H, W) over the channels and over a radius of about AROUND * scale pixels."""
     return gaussian(x.mean(1, keepdim=True), AROUND * scale)
 
 
 class _Evaluation:
-    """The objective and its gradient at a picture, with a guard against results that are not finite."""
+    """Evaluates the objective and its gradient, and handles results that are not finite."""
 
     def __init__(self, objective, step: int):
         self.objective, self.step = objective, step
-        self.good = None  # the last picture taken
+        self.good = None  # the last picture accepted
         self.finite = True  # whether the last evaluation gave finite numbers
 
     def weights(self) -> tuple:
@@ -115,7 +115,7 @@ class _Evaluation:
         return (value, {name: term.item() for name, term in terms.items()}, gradient) if self.finite else None
 
     def __call__(self, image: torch.Tensor):
-        """As `attempt`, but raises DivergedError with the last good picture instead of returning None."""
+        """Like `attempt`, but raises DivergedError with the last good picture instead of returning None."""
         found = self.attempt(image)
         if found is None:
             raise self.diverged(image)
@@ -127,7 +127,7 @@ class _Evaluation:
 
 
 def _adam(evaluate, image, steps, lr, bounded):
-    """Adam (Kingma & Ba 2015) on pixels, each step projected back into [0, 1]."""
+    """Adam (Kingma & Ba 2015) on pixels, projected into [0, 1] after each step if `bounded`."""
     variable = image.clone().requires_grad_()
     adam = torch.optim.Adam([variable], lr=lr, betas=(0.9, 0.99))
     for number in range(steps + 1):
@@ -143,10 +143,10 @@ def _adam(evaluate, image, steps, lr, bounded):
 def _lbfgs(evaluate, image, steps, lr, bounded):
     """L-BFGS (Nocedal 1980) on the pixels that are free to move, projected into [0, 1], with backtracking.
 
-    A trial is taken only if it lowers the loss, so the loss of the pictures yielded never rises. A trial whose loss is not a
-    number is replaced by a shorter one. When no trial along the L-BFGS direction succeeds, the curvature pairs are dropped
-    and steepest descent is tried, down to the smallest step that changes a pixel; if that fails too, the scale is done.
-    Raises DivergedError if even the shortest trial gives no number.
+    A trial is accepted only if it lowers the loss, so the loss of the pictures yielded never rises. A trial whose loss is not
+    a number is replaced by a shorter one. If no trial along the L-BFGS direction succeeds, the curvature pairs are dropped
+    and steepest descent is tried, down to the smallest step that changes a pixel; if that fails too, the scale ends.
+    Raises DivergedError if the loss is not a number even at the shortest trial.
     """
     pairs: deque = deque(maxlen=MEMORY)
     weights = evaluate.weights()
@@ -175,7 +175,7 @@ def _lbfgs(evaluate, image, steps, lr, bounded):
 
 
 def _free(image, gradient, bounded) -> torch.Tensor:
-    """Mask of the pixels that may move: not those at 0 or 1 whose gradient pushes outward."""
+    """Mask of the pixels that may move: all but those at 0 or 1 that a step would move outward."""
     if not bounded:
         return torch.ones_like(image)
     return ~(((image <= 0) & (gradient > 0)) | ((image >= 1) & (gradient < 0)))
@@ -220,12 +220,11 @@ def _search(evaluate, image, total, gradient, direction, lengths, bounded, enoug
 
 
 def _spread(gradient):
-    """The gradient plus its blurs, by about 1, 2, 4, 8 and 16 pixels.
+    """The gradient plus its blurs by about 1, 2, 4, 8 and 16 pixels.
 
-    As initial guess of the inverse Hessian it lets large areas change colour together, which is slow pixel by pixel; it
-    saves about a third of the steps. Averages over blocks would do that too, and leave their borders in the picture.
-    Optimising the coefficients of a Laplacian pyramid amounts to a similar guess: it was better on one pair of pictures and
-    worse on another.
+    As the initial inverse Hessian, this lets large areas change colour together, which is slow pixel by pixel, and saves about
+    a third of the steps. Averages over blocks do the same but leave the borders of the blocks in the picture. Optimising the
+    coefficients of a Laplacian pyramid is similar: it was better on one pair of pictures and worse on another.
     """
     coarse = _soft(_soft(gradient))
     result = gradient + coarse
@@ -236,14 +235,14 @@ def _spread(gradient):
 
 
 def _soft(x):
-    """Blurred by (1 2 1) / 4 along both axes; by slices, which are ten times as fast here as a convolution."""
+    """The tensor blurred by (1 2 1) / 4 along both axes; slices are ten times as fast here as a convolution."""
     x = F.pad(x, (1, 1, 1, 1), mode="replicate")
     x = x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]
     return (x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]) / 16
 
 
 def _two_loop(gradient, pairs):
-    """The product of L-BFGS's inverse Hessian and the gradient (two-loop recursion), with `_spread` as initial guess.
+    """The product of the inverse Hessian of L-BFGS and the gradient (two-loop recursion), starting from `_spread`.
 
     `pairs` are (s, y) as in Nocedal (1980): s the change of the image, y the change of the gradient.
     """

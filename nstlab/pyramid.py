@@ -62,5 +62,42 @@ def downsample(image: torch.Tensor) -> torch.Tensor:
 
 
 def upsample(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """The image (N, C, h, w) interpolated linearly to `size` (H, W), its corner pixels kept in the corners."""
+    """The image (N, C, h, w) interpolated linearly to `size` (H, W), its corner pixels kept in the corners.
+
+    Unlike that of `F.interpolate`, the gradient is deterministic on CUDA.
+    """
+    if image.is_cuda and image.requires_grad and torch.is_grad_enabled():
+        return _Upsample.apply(image, size)
+    return _upsample(image, size)
+
+
+def _upsample(image, size):
     return F.interpolate(image, size, mode="bilinear", align_corners=True)
+
+
+class _Upsample(torch.autograd.Function):
+    """`_upsample` with `upsample_gradient` as its gradient: the order of additions in CUDA's own varies between runs."""
+
+    @staticmethod
+    def forward(ctx, image, size):
+        ctx.size = tuple(image.shape[-2:])
+        return _upsample(image, size)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return upsample_gradient(gradient, ctx.size), None
+
+
+def upsample_gradient(gradient: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """The gradient (N, C, h, w) of an image of `size` (h, w) from that (N, C, H, W) of the upsampled one.
+
+    Interpolation is linear along each axis, a product with a matrix; its gradient is the product with the transposed one.
+    """
+    rows, columns = (_weights(*pair, gradient) for pair in zip(size, gradient.shape[-2:]))
+    return rows @ gradient @ columns.T
+
+
+def _weights(short: int, long: int, like: torch.Tensor) -> torch.Tensor:
+    """The share (short, long) that each of `short` pixels has in each of the `long` interpolated between them."""
+    ones = torch.eye(short, dtype=like.dtype, device=like.device)
+    return F.interpolate(ones[None], long, mode="linear", align_corners=True)[0]

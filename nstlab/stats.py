@@ -2,6 +2,7 @@
 
 import torch
 
+ROUNDING = 1e-5  # a smaller standard deviation is that of a constant channel, rounded
 BLOCK = 2**16  # places whose features are held in float64 at a time
 
 
@@ -62,6 +63,19 @@ def _weights(mask: torch.Tensor, flat: torch.Tensor) -> torch.Tensor:
     """A mask as weights (1 or N, 1, places) that add up to 1."""
     weights = mask.to(flat.device, flat.dtype).flatten(2)
     return weights / weights.sum(2, keepdim=True)
+
+
+def with_moments(features: torch.Tensor, mean: torch.Tensor, std: torch.Tensor, eps: float = 1e-5, mask=None) -> torch.Tensor:
+    """Features with another mean and standard deviation of each channel over places, each (N, C); in float32 or better.
+
+    With a `mask` it is the features' moments inside it that are replaced. The deviation is met exactly where the features'
+    variance is at least `eps`; below it, the variances of both sides are raised by what the features' lacks, so that a channel
+    that is dead gets the mean and no noise is blown up.
+    """
+    own_mean, own_std = (each[..., None, None] for each in mean_std(features, eps=0, mask=mask))
+    lack = (eps - own_std.square()).clamp_min(0)
+    gain = ((std[..., None, None].square() + lack) / (own_std.square() + lack)).sqrt()
+    return (single(features) - own_mean) * gain.where(own_std > ROUNDING, 0) + mean[..., None, None]
 
 
 def covariance(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,6 +1,5 @@
 """The chooser without a browser: samples, paths and uploads, good ones and bad ones."""
 
-import datetime
 import io
 import zlib
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from sending import arrive
 from tiny import small
 
 from nstlab import images, samples
@@ -27,16 +27,6 @@ def png(width=9, height=6, mode="RGB") -> bytes:
     return buffer.getvalue()
 
 
-def arrived(data: bytes, name="mine.png", size=None) -> dict:
-    return {
-        "name": name,
-        "type": "image/png",
-        "size": len(data) if size is None else size,
-        "content": memoryview(data),
-        "last_modified": datetime.datetime(2020, 1, 1),
-    }
-
-
 @pytest.fixture
 def heard():
     return []
@@ -54,10 +44,10 @@ def test_a_sample_a_path_an_upload(panel, heard, tmp_path):
     panel.pick.value = "coffee"
     panel.path.value = f" {path} "
     assert panel.pick.value is None and panel.name == str(path)
-    panel.upload.value = (arrived(png(), "a & b.png"),)
+    arrive(panel.upload, ("a & b.png", png()))
     assert heard[:2] == ["coffee", str(path)] and heard[2].shape == (1, 3, 6, 9)
     assert panel.source is heard[2] and panel.name == "a & b.png" and panel.label.value == "a &amp; b.png"
-    assert panel.pick.value is None and panel.path.value == "" and panel.upload.value == ()
+    assert panel.pick.value is None and panel.path.value == ""
     panel.pick.value = "cat"
     assert panel.source == panel.name == "cat" and panel.label.value == ""
 
@@ -89,29 +79,27 @@ def test_what_is_wrong_is_said_and_nothing_changes(panel, heard):
     assert panel.source == panel.pick.value == "cat" and "not this one, &lt;b&gt;please" in panel.label.value
     panel.path.value = "coffe.jpg"
     assert panel.source == "cat" and panel.path.value == "coffe.jpg"  # to be mended
-    panel.upload.value = (arrived(b"no picture"),)
-    assert panel.source == "cat" and panel.upload.value == () and "mine.png is not a picture" in panel.label.value
+    arrive(panel.upload, ("mine.png", b"no picture"))
+    assert panel.source == "cat" and "mine.png is not a picture" in panel.label.value
     panel._on_choice = heard.append
-    panel.upload.value = (arrived(png()),)  # the same button may be used at once
+    arrive(panel.upload, ("mine.png", png()))  # the same button may be used at once
     assert len(heard) == 1 and panel.name == "mine.png"
 
 
 @pytest.mark.parametrize(
-    "upload, said",
+    "data, name, said",
     [
-        (arrived(b"some text, not a picture"), "mine.png is not a picture in a format that can be read here"),
-        (arrived(png(200, 200)[:80]), "mine.png is damaged or cut short"),
-        (arrived(EPS), "mine.png is not a picture in a format that can be read here"),  # Ghostscript would run it
-        (arrived(b""), "mine.png is not a picture"),
-        (arrived(b"", size=30_000_000), "mine.png has 30 MB, and at most 20 MB can be uploaded"),  # what the guard sends
-        (arrived(bytes(20_000_001), size=5), "mine.png has 20 MB"),
-        (arrived(png(), SCRIPT), "holds characters that no file name should"),
-        (arrived(png(), "a\nb.png"), "holds characters that no file name should"),
+        (b"some text, not a picture", "mine.png", "mine.png is not a picture in a format that can be read here"),
+        (png(200, 200)[:80], "mine.png", "mine.png is damaged or cut short"),
+        (EPS, "mine.png", "mine.png is not a picture in a format that can be read here"),  # Ghostscript would run it
+        (b"", "mine.png", "mine.png is not a picture"),
+        (png(), SCRIPT, "holds characters that no file name should"),
+        (png(), "a\nb.png", "holds characters that no file name should"),
     ],
 )
-def test_bad_uploads(upload, said):
+def test_bad_uploads(data, name, said):
     with pytest.raises(ImageError) as caught:
-        read_upload(upload)
+        read_upload(name, data)
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -124,11 +112,11 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch, width,
     changed = changed[: ihdr + 13] + zlib.crc32(body).to_bytes(4, "big") + changed[ihdr + 17 :]
     monkeypatch.setattr(images, "load", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ImageError, match=r"mine.png has (20000 x 10000, )?more than \d+ million pixels"):
-        read_upload(arrived(changed))
+        read_upload("mine.png", changed)
 
 
 def test_a_script_in_a_name_never_reaches_html(panel):
-    panel.upload.value = (arrived(png(), SCRIPT),)
+    arrive(panel.upload, (SCRIPT, png()))
     assert "<img" not in panel.label.value and "&lt;img" in panel.label.value and panel.source == "cat"
     panel.show(torch.rand(1, 3, 4, 4), SCRIPT)
     assert "<img" not in panel.label.value
@@ -136,7 +124,7 @@ def test_a_script_in_a_name_never_reaches_html(panel):
 
 def test_large_uploads_are_made_smaller(monkeypatch):
     monkeypatch.setattr(chooser, "LONG_SIDE", 40)
-    assert read_upload(arrived(png(80, 20)))[0].shape == (1, 3, 10, 40)
+    assert read_upload("wide.png", png(80, 20))[0].shape == (1, 3, 10, 40)
 
 
 def test_a_visitor_names_no_files_of_the_server(monkeypatch, heard):
@@ -144,7 +132,7 @@ def test_a_visitor_names_no_files_of_the_server(monkeypatch, heard):
     monkeypatch.setenv("VOILA_REQUEST_URL", "http://localhost/")
     panel = PictureChooser("nst-test", heard.append)
     panel.offer(["cat"])
-    assert panel.path.layout.display == "none" and panel.limit == chooser.SERVED_BYTES
+    assert panel.path.layout.display == "none"
     panel.path.value = "/etc/passwd"  # hidden does not mean that nobody can send it
     assert heard == [] and panel.source is None
 
@@ -158,11 +146,10 @@ def test_it_can_be_switched_off(panel):
 
 def test_the_painter_takes_another_photo():
     panel = MapPainter(small("cat")).stroke([(0.5, 0.5)])
-    shown, drawn = panel.picture.value, panel.canvas.image_data
-    panel.chooser.upload.value = (arrived(png(40, 80)),)
+    shown, drawn = panel.surface.picture, panel.surface.mask
+    arrive(panel.chooser.upload, ("mine.png", png(40, 80)))
     assert panel.photo.shape == (1, 3, 80, 40) and panel.guide.map.shape == (1, 1, 80, 40) and panel.guide.uniform
-    assert (panel.canvas.width, panel.canvas.height) == (180, 360) and panel._stack.layout.width == "180px"
-    assert panel.picture.value != shown and panel.canvas.image_data != drawn and panel.undo_button.disabled
+    assert panel.surface.picture != shown and panel.surface.mask != drawn and not panel.surface.can_undo
     panel.chooser.path.value = "no-such-file.png"
     assert panel.photo.shape == (1, 3, 80, 40) and "there is no such file" in panel.chooser.label.value
     assert panel.look(small("cat")).chooser.path.value == small("cat")
@@ -170,15 +157,15 @@ def test_the_painter_takes_another_photo():
 
 def test_the_triangle_takes_other_pictures(fast_encoder):
     panel = StyleTriangle(small("cat"), [small("great-wave")] * 3, size=16, steps=1, levels=1, encoder=fast_encoder)
-    corners, shown = panel.corners.value, panel.view.value
+    corners, shown = panel.board.pictures, panel.view.value
     panel.paint_blend()
     panel.runner.wait(60)
     painted = panel.view.value
     assert painted != shown
-    panel.choosers[2].upload.value = (arrived(png(30, 20), "mine <b>.png"),)  # refused
-    panel.choosers[2].upload.value = (arrived(png(30, 20), "mine & more.png"),)
-    assert panel.names == ["great-wave", "mine & more", "great-wave"] and panel.sliders[1].description == "mine & more"
-    assert panel.corners.value != corners and panel.view.value == shown and not panel.blend_button.disabled
+    arrive(panel.choosers[2].upload, ("mine <b>.png", png(30, 20)))  # refused
+    arrive(panel.choosers[2].upload, ("mine & more.png", png(30, 20)))
+    assert panel.names == ["great-wave", "mine & more", "great-wave"] and panel.sliders[1].label == "mine & more"
+    assert panel.board.pictures != corners and panel.view.value == shown and not panel.blend_button.disabled
     panel.choosers[0].pick.value = "two-dogs"
     assert panel.view.value != shown and "nothing is painted" in panel.label.value
     assert panel.take(3, small("starry-night")).choosers[3].path.value == small("starry-night")

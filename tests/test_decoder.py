@@ -266,8 +266,6 @@ def test_what_a_task_refuses(photos):
         Reconstruction(None, encoder=small_vgg(), network={"blocks": 3})
     with pytest.raises(SettingError, match="unknown weight 'style'"):
         Reconstruction(None, encoder=small_vgg(), weights={"style": 3})
-    with pytest.raises(SettingError, match="leave out annotations, or left_out and hold_out"):
-        train.training("decoder", photos, annotations="x.json", left_out="samples")
 
 
 @pytest.fixture

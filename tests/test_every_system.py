@@ -34,8 +34,8 @@ def checkpoints(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def decoders(tmp_path_factory):
-    """Decoders of a few random weights for the pocket encoder, in the place of those that ship."""
+def decoders(tmp_path_factory, checkpoints):
+    """Decoders of a few random weights for the pocket encoder, in the place of those that ship, once networks are trained."""
     folder, encoder = tmp_path_factory.mktemp("decoders"), load_encoder("pocket", precision="fp32", device="cpu")
     for kind, upsampling in (("decoder", "nearest"), ("adain", "nearest"), ("decoder", "wavelet"), ("decoder", "indices")):
         suffix = "" if upsampling == "nearest" else f"_{upsampling}"

@@ -1,12 +1,12 @@
-"""The map painter without a browser: strokes from Python, and the events that a browser would send."""
+"""The map painter without a browser: strokes from Python, and maps that a browser would send."""
 
-import io
 import threading
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sending import greys, paint
 
 from nstlab import guidance, images, systems
 from nstlab.errors import ImageError, NstlabError, SettingError
@@ -19,22 +19,6 @@ def panel():
     return MapPainter("cat", size=120)  # 120 x 80
 
 
-def event(panel, name, **content):
-    """What the canvas in a browser sends."""
-    panel.canvas._handle_frontend_event(panel.canvas, {"event": name, **content}, [])
-
-
-def mouse(panel, *points, end="mouse_up"):
-    """Press, drag and release through points in pixels of the canvas."""
-    for name, (x, y) in zip(["mouse_down"] + ["mouse_move"] * (len(points) - 1), points):
-        event(panel, name, x=x, y=y)
-    event(panel, end, x=points[-1][0], y=points[-1][1])
-
-
-def touch(panel, name, *points):
-    event(panel, name, touches=[{"x": x, "y": y} for x, y in points])
-
-
 def at(guide, x, y):
     """The map at a place in shares of width and height."""
     height, width = guide.map.shape[-2:]
@@ -42,12 +26,12 @@ def at(guide, x, y):
 
 
 def drawn(panel):
-    """The overlay that the notebook keeps, as how opaque it is."""
-    return np.asarray(Image.open(io.BytesIO(panel.canvas.image_data)).convert("RGBA"))[..., 3]
+    """The map that is shown, in bytes."""
+    return greys(panel.surface.mask)
 
 
 def share(panel):
-    return float(panel.label.value.split("<b>")[1].split(" %")[0]) / 100
+    return drawn(panel).mean() / 255
 
 
 def test_it_opens_empty(panel):
@@ -55,9 +39,8 @@ def test_it_opens_empty(panel):
     guide = panel.guide
     assert guide.map.shape == (1, 1, *images.load("cat").shape[-2:]) and guide.map.max() == 0
     assert guide.method == "painted by hand" and "0 everywhere" in guide.note
-    assert (panel.canvas.width, panel.canvas.height) == (120, 80)
-    assert panel.picture.format == "jpeg" and panel.picture.value[:2] == b"\xff\xd8"
-    assert panel.undo_button.disabled and share(panel) == 0 and drawn(panel).max() == 0
+    assert drawn(panel).shape == (80, 120) and panel.surface.picture[:2] == b"\xff\xd8"
+    assert not panel.surface.can_undo and share(panel) == 0 and (panel.surface.size, panel.surface.largest) == (12, 38)
 
 
 def test_a_stroke_marks_what_it_should(panel):
@@ -69,7 +52,7 @@ def test_a_stroke_marks_what_it_should(panel):
     assert 0 < at(guide, 0.5, 0.5 + 0.075 * 120 / 80) < 0.9  # three quarters of the radius out: it fades
     assert guide.note == "" and "painted by hand" in repr(guide)
     assert share(panel) == pytest.approx(guide.map.mean().item(), abs=2e-3)
-    assert not panel.undo_button.disabled
+    assert panel.surface.can_undo
 
 
 def test_a_hard_brush_covers_its_disc(panel):
@@ -97,7 +80,7 @@ def test_undo_restores_exactly(panel):
     changes = [
         lambda: panel.stroke([(0.3, 0.3), (0.6, 0.4)]),
         panel.invert,
-        lambda: mouse(panel, (36, 24), (50, 30)),
+        lambda: paint(panel.surface, np.maximum(drawn(panel), 90)),
         panel.from_saliency,
         lambda: panel.stroke([(0.5, 0.5)], value=0),
         panel.invert,
@@ -105,15 +88,14 @@ def test_undo_restores_exactly(panel):
     ]
     seen = []
     for change in changes:
-        seen.append((panel.guide, panel._painted.values.copy(), drawn(panel), panel.label.value))
+        seen.append((panel.guide, panel._painted.values.copy(), drawn(panel)))
         change()
-        assert panel.label.value != seen[-1][3]
-    for guide, values, overlay, label in reversed(seen):
-        panel.undo_button.click()
-        assert np.array_equal(panel._painted.values, values) and np.array_equal(drawn(panel), overlay)
+        assert not np.array_equal(drawn(panel), seen[-1][2])
+    for guide, values, mask in reversed(seen):
+        panel.surface._handle_custom_msg({"kind": "undo"}, [])
+        assert np.array_equal(panel._painted.values, values) and np.array_equal(drawn(panel), mask)
         assert torch.equal(panel.guide.map, guide.map) and repr(panel.guide) == repr(guide)
-        assert panel.label.value == label
-    assert panel.undo_button.disabled
+    assert not panel.surface.can_undo
     panel.undo()  # nothing is left to undo, and that is no error
 
 
@@ -160,10 +142,9 @@ def test_a_map_to_begin_with_may_be_of_many_kinds(kind, tmp_path):
 @pytest.mark.parametrize("height, width", [(20, 70), (300, 100), (1, 1), (2, 400)])
 def test_photos_of_any_shape(height, width):
     panel = MapPainter(torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0)), size=90)
-    assert max(panel.canvas.width, panel.canvas.height) == 90
-    assert panel.canvas.width / panel.canvas.height == pytest.approx(
-        width / height, rel=0.6 if min(height, width) < 9 else 0.02
-    )
+    assert max(drawn(panel).shape) == 90
+    ratio = drawn(panel).shape[1] / drawn(panel).shape[0]
+    assert ratio == pytest.approx(width / height, rel=0.6 if min(height, width) < 9 else 0.02)
     guide = panel.stroke([(0.75, 0.75)], radius=0.1).guide
     assert guide.map.shape == (1, 1, height, width)
     if min(height, width) > 9:
@@ -249,80 +230,34 @@ def test_bad_input(photo, guide, options, says):
 def test_bad_strokes(panel, points, options):
     with pytest.raises(SettingError):
         panel.stroke(points, **options)
-    assert panel.guide.map.max() == 0 and panel.undo_button.disabled
+    assert panel.guide.map.max() == 0 and not panel.surface.can_undo
 
 
-def test_the_mouse_draws_what_the_same_stroke_draws(panel):
-    mouse(panel, (24, 40), (60, 20), (96, 40))
-    by_mouse, kept = panel.guide.map, drawn(panel)
+def test_what_is_painted_in_the_browser(panel):
+    values = np.zeros((80, 120), np.uint8)
+    values[20:40, 30:60] = 200
+    paint(panel.surface, values)
+    assert at(panel.guide, 0.375, 0.375) == pytest.approx(200 / 255, abs=0.01) and at(panel.guide, 0.1, 0.1) == 0
+    assert panel.guide.method == "painted by hand" and panel.surface.can_undo
+    paint(panel.surface, values)  # the same again is no change
     panel.undo()
-    panel.stroke([(0.2, 0.5), (0.5, 0.25), (0.8, 0.5)])
-    assert torch.allclose(panel.guide.map, by_mouse, atol=1e-5) and by_mouse.max() > 0.99
-    assert np.array_equal(drawn(panel), kept) and kept.max() > 130
+    assert panel.guide.map.max() == 0 and not panel.surface.can_undo and drawn(panel).max() == 0
 
 
-def test_the_mouse_marks_only_while_pressed(panel):
-    event(panel, "mouse_move", x=50, y=50)
-    event(panel, "mouse_up", x=50, y=50)
-    assert panel.guide.map.max() == 0
-    mouse(panel, (20, 20), (20, 30), end="mouse_out")
-    values = panel._painted.values.copy()
-    event(panel, "mouse_move", x=90, y=60)  # back again, but the button may have been let go outside
-    assert np.array_equal(panel._painted.values, values) and values.max() > 0.99
+def test_what_the_browser_leaves_alone_stays_exact(panel):
+    panel.stroke([(0.3, 0.3), (0.7, 0.4)])
+    exact, sent = panel._painted.values.copy(), drawn(panel).copy()
+    sent[60:70, 100:110] = 255
+    paint(panel.surface, sent)
+    assert np.array_equal(panel._painted.values[:60], exact[:60]) and panel._painted.values[65, 105] == 1
+    panel.softness.value = 0.2
+    assert panel.surface.softness == 0.2
 
 
-def test_the_tools_act_on_the_mouse(panel):
-    panel.brush.value, panel.softness.value = 0.16, 0.0
-    mouse(panel, (60, 40))
-    broad = share(panel)
-    panel.undo()
-    panel.brush.value = 0.05
-    mouse(panel, (60, 40))
-    assert 0 < share(panel) < broad / 5
-    panel.tool.value = "erase"
-    mouse(panel, (60, 40))
-    assert at(panel.guide, 0.5, 0.5) == 0 and share(panel) < 0.002
-    assert "cursor: url" in panel.label.value  # a ring as large as the brush
-
-
-def test_wheel_and_keys(panel):
-    event(panel, "mouse_wheel", x=0, y=-200)
-    assert panel.brush.value == pytest.approx(0.07)
-    event(panel, "mouse_wheel", x=0, y=5000)
-    assert panel.brush.value == panel.brush.min
-    event(panel, "key_down", key="]", shift_key=False, ctrl_key=False, meta_key=False)
-    assert panel.brush.value == pytest.approx(0.02)
-    mouse(panel, (60, 40))
-    for key, ctrl, left in (("z", False, 1), ("Tab", False, 1), ("z", True, 0)):
-        event(panel, "key_down", key=key, shift_key=False, ctrl_key=ctrl, meta_key=False)
-        assert bool(panel.guide.map.max() > 0) == left
-
-
-def test_a_finger_draws_and_two_do_not(panel):
-    touch(panel, "touch_start", (30, 30))
-    touch(panel, "touch_move", (60, 30))
-    touch(panel, "touch_end")
-    assert at(panel.guide, 0.25, 0.375) > 0.9 and at(panel.guide, 0.5, 0.375) > 0.9
-    values = panel._painted.values.copy()
-    touch(panel, "touch_start", (90, 60), (100, 70))
-    touch(panel, "touch_move", (95, 60), (100, 75))
-    touch(panel, "touch_cancel")
-    assert np.array_equal(panel._painted.values, values)
-
-
-def test_events_that_interleave_leave_a_map(panel):
-    event(panel, "mouse_down", x=20, y=20)
-    panel.undo()
-    event(panel, "mouse_move", x=90, y=60)
-    assert panel.guide.map.max() == 0
-    event(panel, "mouse_down", x=20, y=20)
-    event(panel, "mouse_down", x=100, y=60)  # the release in between was lost
-    event(panel, "mouse_up", x=100, y=60)
-    assert at(panel.guide, 20 / 120, 20 / 80) > 0.9 and at(panel.guide, 0.5, 0.5) == 0
-
+def test_changes_that_interleave_leave_a_map(panel):
     def work(number):
         for i in range(8):
-            mouse(panel, (number * 20, i * 8), (number * 20 + 15, i * 8))
+            paint(panel.surface, np.full((80, 120), 20 * number + i))
             (panel.invert, panel.undo, panel.clear, lambda: panel.stroke([(0.5, 0.5)]))[number % 4]()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
@@ -333,19 +268,6 @@ def test_events_that_interleave_leave_a_map(panel):
     assert not any(thread.is_alive() for thread in threads)
     values = panel._painted.values
     assert 0 <= values.min() and values.max() <= 1
-
-
-def test_only_what_changes_is_sent(panel, monkeypatch):
-    sent = []
-    monkeypatch.setattr(panel.canvas, "put_image_data", lambda part, x, y: sent.append((part.shape, x, y)))
-    event(panel, "mouse_down", x=60, y=40)
-    event(panel, "mouse_move", x=64, y=40)
-    event(panel, "mouse_move", x=-50, y=-50)  # far outside
-    assert [shape[0] <= 16 and shape[1] <= 20 for shape, _, _ in sent[:2]] == [True, True]
-    event(panel, "mouse_up", x=-90, y=-90)
-    count = len(sent)
-    event(panel, "client_ready")
-    assert sent[count] == ((80, 120, 4), 0, 0)
 
 
 def test_the_guide_and_the_labels_are_used_at_once(panel, fast_encoder):

@@ -68,8 +68,10 @@ def test_with_vgg_and_saliency(monkeypatch, capsys, tmp_path):
 
 def test_the_full_system_trains(monkeypatch, tmp_path, tiny_encoder):
     out = tmp_path / "run"
-    assert run(monkeypatch, "train", "multiscale_gan", "-o", out, "--style", "starry-night", *QUICK, "--steps", 2) == 0
-    assert run(monkeypatch, "stylize", "cat", "-o", tmp_path / "a.png", "--system", "multiscale_gan", "--checkpoint",
+    small = ("--style", "starry-night", *QUICK, "--steps", 2, "--validation", 3)
+    assert run(monkeypatch, "train", "lapstyle", "-o", out, *small) == 0
+    assert len((out / "validation.txt").read_text().splitlines()) == 3
+    assert run(monkeypatch, "stylize", "cat", "-o", tmp_path / "a.png", "--system", "lapstyle", "--checkpoint",
                out / "last.safetensors", "--size", 32) == 0  # fmt: skip
 
 

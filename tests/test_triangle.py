@@ -11,13 +11,11 @@ from waiting import settled, until
 
 from nstlab import images, systems
 from nstlab.errors import DivergedError, ImageError, NstlabError, SettingError
-from nstlab.panels.simplex import CORNERS, blend_at, grid_points, nearest, point_at
+from nstlab.panels.simplex import grid_points, nearest
 from nstlab.panels.triangle import StyleTriangle
 
 THREE = ["starry-night", "great-wave", "composition-viii"]
-RIGHT = ((0, 0), (4, 0), (0, 2))  # corners easy to reckon with
 SHARES = st.tuples(*[st.floats(0, 1)] * 3).filter(lambda three: sum(three) > 0.01)
-PLACES = st.tuples(*[st.floats(-1000, 1000)] * 2)
 
 
 @pytest.fixture
@@ -37,49 +35,8 @@ def panel(make):
     triangle.stop()
 
 
-def event(panel, name, x, y):
-    """What the canvas in a browser sends."""
-    panel.canvas._handle_frontend_event(panel.canvas, {"event": name, "x": x, "y": y}, [])
-
-
 def sums_to_one(shares):
     return all(-1e-12 <= share <= 1 + 1e-12 for share in shares) and sum(shares) == pytest.approx(1, abs=1e-9)
-
-
-def test_coordinates_by_hand():
-    """x = 4 b and y = 2 c, so the place (1, 1) has b = 1/4, c = 1/2, and a what is left."""
-    assert blend_at((1, 1), RIGHT) == pytest.approx((0.25, 0.25, 0.5))
-    assert point_at((0.25, 0.25, 0.5), RIGHT) == (1, 1)
-    assert blend_at((2, 1), RIGHT) == pytest.approx((0, 0.5, 0.5))  # the middle of the long edge
-    for corner, one_hot in zip(RIGHT, ((1, 0, 0), (0, 1, 0), (0, 0, 1))):
-        assert blend_at(corner, RIGHT) == pytest.approx(one_hot, abs=1e-12)
-
-
-def test_outside_by_hand():
-    assert blend_at((-3, -5), RIGHT) == pytest.approx((1, 0, 0))
-    assert blend_at((-3, 1), RIGHT) == pytest.approx((0.5, 0, 0.5))  # straight to the left edge
-    assert blend_at((9, -1), RIGHT) == pytest.approx((0, 1, 0))
-    assert blend_at((3, 3), RIGHT) == pytest.approx((0, 0.5, 0.5))  # along (1, 2), at right angles to the long edge
-
-
-@given(SHARES)
-def test_inside_they_add_up_to_one_and_lead_back(shares):
-    blend = tuple(share / sum(shares) for share in shares)
-    place = point_at(blend, CORNERS)
-    found = blend_at(place, CORNERS)
-    assert sums_to_one(found)
-    assert found == pytest.approx(blend, abs=1e-9)
-    assert point_at(found, CORNERS) == pytest.approx(place)
-
-
-@given(PLACES, SHARES)
-def test_outside_the_nearest_place_of_the_triangle_is_taken(place, shares):
-    found = blend_at(place, CORNERS)
-    assert sums_to_one(found)
-    apart = lambda blend: sum((a - b) ** 2 for a, b in zip(point_at(blend, CORNERS), place))
-    other = tuple(share / sum(shares) for share in shares)
-    assert apart(found) <= apart(other) * (1 + 1e-9) + 1e-9
-    assert blend_at(point_at(found, CORNERS), CORNERS) == pytest.approx(found, abs=1e-9)
 
 
 @given(SHARES, st.integers(1, 5))
@@ -108,7 +65,7 @@ def test_it_opens_on_the_photo(panel):
     assert "nothing is painted here yet" in panel.label.value
     assert "33 % starry-night, 33 % great-wave, 34 % composition-viii" in panel.label.value
     assert panel.pause_button.disabled and panel.stop_button.disabled and not panel.grid_button.disabled
-    assert panel.view.value and panel.corners.value and panel.canvas.image_data
+    assert panel.view.value and len(panel.board.pictures) == 3 and len(panel.board.dots) == 6
 
 
 def test_place(panel):
@@ -127,21 +84,16 @@ def test_place(panel):
     assert panel.blend == (0.5, 0.5, 0)
 
 
-def test_the_mouse(panel):
-    for corner, one_hot in zip(CORNERS, ((1, 0, 0), (0, 1, 0), (0, 0, 1))):
-        event(panel, "mouse_down", *corner)
-        assert panel.blend == pytest.approx(one_hot, abs=1e-9)
-        event(panel, "mouse_up", *corner)
-    event(panel, "mouse_move", 170, 195)  # no button is down
-    assert panel.blend == pytest.approx((0, 0, 1), abs=1e-9)
-    event(panel, "mouse_down", 170, 195)
-    kept = panel.canvas.image_data
-    event(panel, "mouse_move", 170, -50)  # above the triangle: the corner at the top
-    assert panel.blend == pytest.approx((1, 0, 0)) and "100 % starry-night" in panel.label.value
-    event(panel, "mouse_out", 170, -60)
-    assert panel.canvas.image_data != kept
-    event(panel, "mouse_move", 170, 195)
-    assert panel.blend == pytest.approx((1, 0, 0))
+def test_a_point_chosen_in_the_triangle(panel):
+    panel.board.set_state({"blend": [0.5, 0.25, 0.25]})
+    assert panel.blend == pytest.approx((0.5, 0.25, 0.25))
+    assert [slider.value for slider in panel.sliders] == pytest.approx([0.5, 0.25, 0.25])
+    panel.board.set_state({"blend": [1, 0, 0]})
+    assert panel.blend == (1, 0, 0) and "100 % starry-night" in panel.label.value
+    panel.board.set_state({"blend": [0, 0, 0]})  # no browser should send that
+    assert panel.blend == (1, 0, 0)
+    panel.place(0, 1, 1)
+    assert panel.board.blend == pytest.approx([0, 0.5, 0.5])
 
 
 def test_a_slider_moves_one_share_and_the_others_make_room(panel):
@@ -160,6 +112,7 @@ def test_headless_it_paints_its_grid(make, fast_encoder, monkeypatch):
     panel = make().autorun()
     assert panel.runner.state == "done" and panel.grid_button.disabled
     assert "cross-faded from 3 painted ones" in panel.label.value
+    assert all(dot[3] for dot in panel.board.dots)
     corner = panel.place(0, 1, 0).picture
     assert "painted with this blend" in panel.label.value and panel.blend_button.disabled
     alone = systems.stylize("cat", "great-wave", size=24, steps=2, encoder=fast_encoder).image

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from nstlab.encoders import load_encoder, weights
+from nstlab.encoders import load_encoder, loading, weights
 from nstlab.encoders.loading import measure_scales
 from nstlab.errors import WeightsError
 
@@ -23,7 +23,13 @@ def vgg_state(layout):
     return state
 
 
-def test_a_file_of_the_users_own(tmp_path):
+@pytest.fixture
+def small_calibration(monkeypatch):
+    """Scales are measured on small pictures, to be quick."""
+    monkeypatch.setattr(loading, "CALIBRATION_SIZE", 64)
+
+
+def test_a_file_of_the_users_own(tmp_path, small_calibration):
     state = vgg_state("torchvision")
     torch.save(state, tmp_path / "mine.pth")
     save_file(state, tmp_path / "mine.safetensors")
@@ -88,7 +94,7 @@ def test_no_network_is_one_sentence(monkeypatch, tmp_path):
         load_encoder("vgg16-torchvision")
 
 
-def test_torchvisions_own_file_goes_through_its_loader(monkeypatch, tmp_path):
+def test_torchvisions_own_file_goes_through_its_loader(monkeypatch, tmp_path, small_calibration):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     path = weights.SOURCES["vgg16-torchvision"].path()
     path.parent.mkdir(parents=True)

@@ -16,6 +16,7 @@ NETWORKS = {
     "johnson": {"widths": (4, 8), "blocks": 1},
     "conditional": {"widths": (4, 8), "blocks": 1},
     "multiscale_gan": {"widths": (4, 8), "blocks": 1, "draft": {"widths": (4, 8), "blocks": 1}},
+    "lapstyle": {"widths": (4, 8), "blocks": 1},
     "neural_preset": {"k": 8, "widths": (4, 8), "hidden": 16},
 }
 GAME = {"warmup_steps": 2, "critic": {"width": 4}}
@@ -101,7 +102,7 @@ def tiny(system="conditional", folder=None, **options):
     """A training of a tiny network on small samples at 32 px, ready to be iterated; saves after every third step."""
     styles = [small("starry-night"), small("great-wave")][: 1 if system == "johnson" else 2]
     defaults = {"steps": 8, "size": 32, "batch": 2, "save_every": 3, "seed": 5, "guides": "none", "device": "cpu"}
-    if system == "multiscale_gan":
+    if system in ("multiscale_gan", "lapstyle"):
         options["task"] = GAME | options.get("task", {})
     network = {"network": NETWORKS[system], "encoder": TinyEncoder()}
     return training(

@@ -23,10 +23,13 @@ def train(
         str | None, typer.Option(help="A folder, or samples: pictures that show the same as these are not trained on.")
     ] = None,
     hold_out: Annotated[bool, typer.Option("--hold-out", help="Every tenth photo is kept apart, to judge by.")] = False,
+    validation: Annotated[
+        int, typer.Option(help="So many photos kept apart to judge by, by the hash of their files; validation.txt names them.")
+    ] = 0,
     real: Annotated[
         str | None, typer.Option(help="Folder of paintings that the critic takes for real; else those of --style.")
     ] = None,
-    annotations: Annotated[str | None, typer.Option(help="MS-COCO instances file: its outlines are the guides.")] = None,
+    annotations: Annotated[str | None, typer.Option(help="MS-COCO instances file: its outlines are guides.")] = None,
     guides: Annotated[
         str, typer.Option(help="What is kept: importance or saliency (found once a photo), or none.")
     ] = "importance",
@@ -68,7 +71,7 @@ def train(
     named = parse_values("network", network) | ({} if blocks is None else {"blocks": blocks})
     one_or_all = lambda sources: list(sources) if len(sources) > 1 else sources[0]
     made = training(
-        system, one_or_all(content), one_or_all(style), real=real, left_out=leave_out, hold_out=hold_out,
+        system, one_or_all(content), one_or_all(style), real=real, left_out=leave_out, hold_out=hold_out, validation=validation,
         annotations=annotations, guides=guides, seed=seed, folder=out, device=device, encoder=encoder,
         weights=weights_of(weight), lr=lr, style_scale=style_scale, steps=steps, size=size, batch=batch,
         accumulate=accumulate, workers=workers, progressive=progressive, save_every=save_every, resume=resume,

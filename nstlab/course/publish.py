@@ -66,7 +66,7 @@ if "google.colab" in sys.modules:  # Colab has only this notebook: install the l
     from google.colab import output
 
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", "git+{repository}"], check=True)
-    output.enable_custom_widget_manager()  # for maps that are painted with the mouse"""
+    output.enable_custom_widget_manager()  # for the controls of the panels"""
 
 
 def hosted_cells(repository: str | None, notebook: str) -> list:

@@ -28,6 +28,8 @@ from nstlab.course.trees import check  # from here on, 'Not yet' is an error
 ### END HIDDEN TESTS
 """
 MANIFEST = ".nstlab-course.json"
+WORDS = ("GLOSSARY.md", "HISTORY.md", "RIGHTS.md")  # beside the notebooks, for everybody
+GUIDES = ("TEACHING.md", "ANSWERS.md", "PROJECTS.md")  # for teachers alone
 
 CONFIG = f"""\
 \"\"\"nbgrader's settings for this course. TEACHING.md says what to run, here in this folder.\"\"\"
@@ -68,14 +70,18 @@ def check(right: bool, hint: str = "") -> None:
     print("Right.")
 
 
-def marked(path: Path) -> dict:
-    """The notebook at `path`, marked for nbgrader: solution and check in cells of their own, one point for each check cell.
+def read(path: Path) -> dict:
+    """The notebook at `path` as its JSON."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def marked(notebook: dict, path) -> dict:
+    """The notebook, in place, marked for nbgrader: solution and check in cells of their own, one point for each check cell.
 
     From the first exercise on, no cell keeps an output (they come from the solutions), and an error does not stop a run of all
-    cells. The badges go: what they open has the solutions. Raises SettingError where an exercise has no check, or its markers
-    do not pair.
+    cells. The badges go: what they open has the solutions. Raises SettingError, which names `path`, where an exercise has no
+    check, or its markers do not pair.
     """
-    notebook = json.loads(Path(path).read_text(encoding="utf-8"))
     notebook["metadata"].pop("nstlab", None)  # the hash of the cells as they were
     lesson = [cell for cell in notebook["cells"] if not is_badges(cell)]
     cells = notebook["cells"] = [part for cell in lesson for part in _split(cell, path)]
@@ -130,7 +136,12 @@ def _mark(cell: dict, name: str, solution: bool, graded: bool) -> None:
 
 def for_teacher(path: Path) -> dict:
     """The notebook at `path` as nbgrader's source: solutions in, and checks that raise while work is marked."""
-    notebook = marked(path)
+    return teachers_version(read(path), path)
+
+
+def teachers_version(notebook: dict, path) -> dict:
+    """As `for_teacher`, of a notebook that was read already and is changed; errors name `path`."""
+    notebook = marked(notebook, path)
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["source"] = SOLUTION.sub(_guard, cell["source"])
@@ -147,7 +158,12 @@ def _guard(found: re.Match) -> str:
 
 def for_student(path: Path) -> dict:
     """The notebook at `path` without solutions, their outputs, and hidden tests: what nbgrader makes of the teacher's."""
-    notebook = for_teacher(path)
+    return students_version(read(path), path)
+
+
+def students_version(notebook: dict, path) -> dict:
+    """As `for_student`, of a notebook that was read already and is changed; errors name `path`."""
+    notebook = teachers_version(notebook, path)
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell["source"] = HIDDEN.sub("", SOLUTION.sub(rf"\1{STUB}", cell["source"]))
@@ -156,7 +172,8 @@ def for_student(path: Path) -> dict:
 
 def student_tree(folder: Path) -> dict[str, str]:
     """The students' files: name -> text."""
-    return {path.name: _text(for_student(path)) for path in lessons(folder)} | {"README.md": HELLO}
+    files = {path.name: as_text(for_student(path)) for path in lessons(folder)}
+    return files | texts(folder, WORDS) | {"README.md": HELLO}
 
 
 def teacher_tree(folder: Path) -> dict[str, str]:
@@ -165,9 +182,13 @@ def teacher_tree(folder: Path) -> dict[str, str]:
     for path in lessons(folder):
         notebook = for_teacher(path)
         if any(cell["metadata"].get("nbgrader", {}).get("grade") for cell in notebook["cells"]):
-            files[f"source/{path.stem}/{path.name}"] = _text(notebook)
-    guides = {path.name: path.read_text(encoding="utf-8") for path in Path(folder).glob("TEACHING.md")}
-    return files | guides
+            files[f"source/{path.stem}/{path.name}"] = as_text(notebook)
+    return files | texts(folder, WORDS + GUIDES)
+
+
+def texts(folder: Path, names: tuple[str, ...]) -> dict[str, str]:
+    """{name: text} of those of the named files that are in the folder."""
+    return {name: Path(folder, name).read_text(encoding="utf-8") for name in names if Path(folder, name).exists()}
 
 
 def lessons(folder: Path) -> list[Path]:
@@ -178,26 +199,29 @@ def lessons(folder: Path) -> list[Path]:
     return paths
 
 
-def _text(notebook: dict) -> str:
+def as_text(notebook: dict) -> str:
+    """The JSON of a notebook, always in the same order."""
     return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def write_tree(target: Path, files: dict[str, str]) -> None:
-    """Write `files` (name inside -> text) as the folder `target`, whole or not at all.
+def write_tree(target: Path, files: dict[str, str | bytes]) -> None:
+    """Write `files` (name inside -> text or bytes) as the folder `target`, whole or not at all.
 
     A folder that was written here before and holds nothing else is replaced. Raises SettingError for any other folder that is
     not empty: work that somebody did in it is never lost.
     """
     target = Path(target).absolute()
-    _check_ours(target)
+    check_ours(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".{target.name[:32]}-{secrets.token_hex(8)}")
     new.mkdir()  # with the permissions that any new folder would get
     old = new.with_name(f"{new.name}-old")
+    files = {name: content.encode() if isinstance(content, str) else content for name, content in files.items()}
+    manifest = json.dumps({name: _hash(content) for name, content in files.items()}).encode()
     try:
-        for name, text in {**files, MANIFEST: json.dumps({name: _hash(text.encode()) for name, text in files.items()})}.items():
+        for name, content in {**files, MANIFEST: manifest}.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
-            (new / name).write_bytes(text.encode())
+            (new / name).write_bytes(content)
         if target.exists():
             os.replace(target, old)
         try:
@@ -211,7 +235,7 @@ def write_tree(target: Path, files: dict[str, str]) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _check_ours(target: Path) -> None:
+def check_ours(target: Path) -> None:
     """Raise SettingError unless `target` is missing, empty, or exactly what `write_tree` left there."""
     if target.is_file():
         raise SettingError(f"{target} is a file: name a folder")

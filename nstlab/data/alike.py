@@ -34,7 +34,7 @@ def leave_out(pictures: Files, others: Pictures) -> tuple[Files, str | None]:
     if not kept:
         raise ImageError(f"all {len(left)} pictures are like those to be left out: name others")
     note = f"left out {len(left)} pictures: {', '.join(left)}" if left else None
-    return Files([pictures.names[number] for number in kept], [pictures.paths[number] for number in kept]), note
+    return pictures.take(kept), note
 
 
 def _cuts(image: torch.Tensor, margins, even: bool = False) -> torch.Tensor:

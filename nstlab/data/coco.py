@@ -1,6 +1,7 @@
 """MS-COCO (Lin et al. 2014): photos of everyday scenes, with the outlines of the things in them."""
 
 import contextlib
+import copy
 import io
 import warnings
 from pathlib import Path
@@ -60,6 +61,17 @@ class Coco(Files):
         """
         masks = [mask for _, mask in self.things(index)]
         return torch.from_numpy(np.maximum.reduce(masks)).float()[None, None] if masks else None
+
+    def shows_people(self, index: int) -> bool:
+        """Whether one of the outlines is a person's."""
+        people = set(self.coco.getCatIds(catNms=["person"]))
+        return any(thing["category_id"] in people for thing in self.coco.imgToAnns[self.ids[index]])
+
+    def take(self, numbers) -> "Coco":
+        """The photos with these numbers and their outlines."""
+        taken = copy.copy(self)
+        taken.names, taken.paths, taken.ids = ([each[n] for n in numbers] for each in (self.names, self.paths, self.ids))
+        return taken
 
     def things(self, index: int) -> list[tuple[dict, np.ndarray]]:
         """(annotation, mask (H, W) of booleans) of every readable outline in the photo, the pixels as `load` gives them."""

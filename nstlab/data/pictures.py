@@ -1,5 +1,6 @@
 """Sets of pictures: what every set can do, folders, single files, and the samples."""
 
+import copy
 import hashlib
 import os
 import stat
@@ -59,6 +60,46 @@ class Files(Pictures):
             return hashlib.sha256(self.paths[index].read_bytes()).hexdigest()
         except OSError as error:
             raise ImageError(f"{self.paths[index]} cannot be read: {reason(error)}") from None
+
+    def take(self, numbers) -> "Files":
+        """The set of the pictures with these numbers, with all that this set knows of them."""
+        return Files([self.names[number] for number in numbers], [self.paths[number] for number in numbers])
+
+    def shows_people(self, index: int) -> bool:
+        """Whether people are outlined in the picture; False where nothing is known."""
+        return False
+
+
+class Joined(Files):
+    """Several sets one after the other; each keeps what it knows of its pictures, such as guides."""
+
+    def __init__(self, parts: list[Files]):
+        self.sets, self.parts = parts, [(part, number) for part in parts for number in range(len(part))]
+        super().__init__([n for part in parts for n in part.names], [path for part in parts for path in part.paths])
+        self.guided = all(part.guided for part in parts)
+
+    @property
+    def notes(self):
+        """Those of its sets; some are only known once a guide is asked for."""
+        return [note for part in self.sets for note in part.notes]
+
+    def guide(self, index: int) -> torch.Tensor | None:
+        part, number = self.parts[index]
+        return part.guide(number)
+
+    def shows_people(self, index: int) -> bool:
+        part, number = self.parts[index]
+        return part.shows_people(number)
+
+    def take(self, numbers) -> "Joined":
+        numbers = list(numbers)
+        taken = copy.copy(self)
+        taken.names, taken.paths = [self.names[n] for n in numbers], [self.paths[n] for n in numbers]
+        taken.parts = [self.parts[n] for n in numbers]
+        return taken
+
+    def plain(self) -> Files:
+        return Files(self.names, self.paths)
 
 
 class Folder(Files):
@@ -120,8 +161,7 @@ def open_pictures(source, kind: str) -> Files:
     if isinstance(source, (list, tuple)):
         if not source:
             raise ImageError("no pictures are named: give a folder, a picture file, or 'samples'")
-        parts = [open_pictures(part, kind) for part in source]
-        return Files([name for part in parts for name in part.names], [path for part in parts for path in part.paths])
+        return Joined([open_pictures(part, kind) for part in source])
     if str(source) == "samples":
         return Samples(kind)
     if not str(source).strip():
@@ -135,9 +175,7 @@ def open_pictures(source, kind: str) -> Files:
 def every_tenth(pictures: Files) -> tuple[Files, Files]:
     """(the others, every tenth picture) of a set: what a network is judged on, it must not have seen."""
     numbers = range(len(pictures))
-    parts = [number for number in numbers if number % 10 != 9], [number for number in numbers if number % 10 == 9]
-    some = lambda part: Files([pictures.names[number] for number in part], [pictures.paths[number] for number in part])
-    return some(parts[0]), some(parts[1])
+    return tuple(pictures.take([n for n in numbers if (n % 10 == 9) == held]) for held in (False, True))
 
 
 def _files(root: Path, above: tuple[str, ...] = ()):

@@ -1,4 +1,4 @@
-"""Frozen networks as functions from a picture to features: VGG-19, its small approximation, and what else loads by name."""
+"""Frozen networks as functions from a picture to features: VGG-19, its small approximation, and others loaded by name."""
 
 from nstlab.encoders.base import Encoder
 from nstlab.encoders.loading import NAMES, load_encoder

@@ -17,16 +17,16 @@ Edit = dict[str, Callable[[torch.Tensor], torch.Tensor]]
 
 
 class Encoder(nn.Module):
-    """Base class of the encoders; a subclass says what `convolve` does at each layer.
+    """Base class of the encoders; subclasses define `normalize` and `convolve`.
 
-    `layers` are named block by block, "relu1_1" first; `channels` and `strides` give each layer's number of channels and the
-    distance in pixels between neighbouring places. Features are divided by `scales`, the mean activation of each layer, so
-    that a weight means the same for every encoder (one factor per layer; Gatys et al. 2016 rescale each filter).
+    `layers` are named block by block, starting with "relu1_1"; `channels` and `strides` give for each layer the number of
+    channels and the distance in pixels between neighbouring places. Features are divided by `scales`, the mean activation of
+    each layer, so that a weight means the same for every encoder (one factor per layer; Gatys et al. 2016 rescale each filter).
 
     `pooling` between blocks is "max", "average" (Gatys et al. 2016), "wavelet" (the average, keeping the other three bands of
-    the Haar transform; Yoo et al. 2019), or "indices" (max, keeping the positions of the maxima; Li et al. 2018). What is kept
-    is returned as "pool1", "pool2", ... beside the features. `precision` "auto" is bf16 where the device computes it natively,
-    else fp32; features are of that type. `digest` is the hash of the weights' file, if there is one.
+    the Haar transform; Yoo et al. 2019), or "indices" (max, keeping the positions of the maxima; Li et al. 2018). What pooling
+    keeps is returned as "pool1", "pool2", ... with the features. `precision` "auto" means bf16 if the device computes it
+    natively, else fp32; features have that type. `digest` is the hash of the file of weights, if there is one.
     """
 
     layers: tuple[str, ...]
@@ -43,12 +43,12 @@ class Encoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are; follows `to()`."""
+        """The device of the weights; follows `to()`."""
         return self._place.device
 
     @property
     def strides(self) -> dict[str, int]:
-        """{layer: pixels between two neighbouring places}."""
+        """{layer: distance in pixels between neighbouring places}."""
         return {layer: 2 ** (int(layer[4]) - 1) for layer in self.layers}
 
     @property
@@ -67,9 +67,9 @@ class Encoder(nn.Module):
     def forward(self, image: torch.Tensor, layers: Iterable[str], edit: Edit | None = None) -> dict[str, torch.Tensor]:
         """Features of `image` (N, 3, H, W) at `layers`, as {"image": image, "relu1_1": (N, C, h, w), ...}.
 
-        Stops at the deepest layer asked for. `edit` = {layer: function} replaces the features of a layer on the way; deeper
-        layers see the replacement. Any size works: where a side is too short, the edge is repeated instead of mirrored, and
-        pooling leaves the side as it is. Raises SettingError for a layer that this encoder does not have.
+        Stops at the deepest of these layers. `edit` = {layer: function} replaces the features of a layer; deeper layers are
+        computed from the replacement. Any size works: if a side is too short, the edge is repeated instead of mirrored, and
+        pooling leaves that side unchanged. Raises SettingError for a layer that this encoder does not have.
         """
         features, edit = {"image": image}, edit or {}
         wanted = {choose("layer", layer, ("image", *self.layers)) for layer in (*layers, *edit)} - {"image"}
@@ -89,11 +89,11 @@ class Encoder(nn.Module):
         return features
 
     def normalize(self, image: torch.Tensor) -> torch.Tensor:
-        """The image (N, 3, H, W), sRGB in [0, 1], as the first layer expects it."""
+        """The image (N, 3, H, W), sRGB in [0, 1], normalised as the first layer expects it."""
         raise NotImplementedError
 
     def convolve(self, x: torch.Tensor, layer: str) -> torch.Tensor:
-        """The features of `layer` from those of the layer before, after pooling."""
+        """The features of `layer` from those of the previous layer, which are pooled already between blocks."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -102,7 +102,7 @@ class Encoder(nn.Module):
 
 
 def conv_relu(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, padding: int = 0) -> torch.Tensor:
-    """What ReLU leaves of a convolution, in one pass over the memory where oneDNN computes it and no gradient is asked for."""
+    """Convolution and ReLU, fused on the CPU where oneDNN supports it and no gradient is required."""
     fitting = x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and native_bf16(x.device))
     plain = x.device.type != "cpu" or x.dtype != weight.dtype or not fitting
     if plain or asks_gradient(x, weight) or not FUSED or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
@@ -112,12 +112,12 @@ def conv_relu(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, 
 
 
 def asks_gradient(*tensors: torch.Tensor) -> bool:
-    """Whether autograd follows what is computed from the tensors."""
+    """Whether autograd records operations on these tensors."""
     return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def _maxima(x: torch.Tensor, kernel: tuple[int, int]) -> torch.Tensor:
-    """Max pooling in a third of the time: torch's own notes where each maximum was."""
+    """Max pooling in a third of the time of torch's, which also records the position of each maximum."""
     for dim, step in zip((-2, -1), kernel):
         if step == 2:
             even = x.narrow(dim, 0, x.shape[dim] // 2 * 2)
@@ -127,9 +127,9 @@ def _maxima(x: torch.Tensor, kernel: tuple[int, int]) -> torch.Tensor:
 
 
 def pool(x: torch.Tensor, pooling: str) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Features (N, C, h, w) at half the size, and what the pooling keeps of the rest: indices, or Haar bands (N, 3C, h/2, w/2).
+    """Features (N, C, h, w) at half the size, and what `pooling` keeps: indices, Haar bands (N, 3C, h/2, w/2), or None.
 
-    A side of one pixel stays as it is; of an odd side the last row or column is dropped, as VGG does.
+    A side of one pixel is left unchanged; the last row or column of an odd side is dropped, as in VGG.
     """
     kernel = (min(2, x.shape[-2]), min(2, x.shape[-1]))
     if pooling == "max":

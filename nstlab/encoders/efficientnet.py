@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0: a small network that knows a thousand kinds of things, for maps that mean something.
+"""EfficientNet-Lite0: a small network trained on the thousand classes of ImageNet, for semantic maps.
 
-Trained on ImageNet (Tan & Le 2019; the Lite variant drops squeeze-and-excitation and uses ReLU6). Here its classifier is
-kept, since it tells where a thing is (class activation maps, Zhou et al. 2016), and its features are read at three strides.
+Tan & Le 2019; the Lite variant has no squeeze-and-excitation and uses ReLU6. Its classifier is kept for class activation maps
+(Zhou et al. 2016), and its features are read at three strides.
 """
 
 import functools
@@ -21,7 +21,7 @@ TAPS = {4: "stride8", 10: "stride16", 15: "stride32"}  # index of the block afte
 
 
 class Conv(nn.Module):
-    """Convolution with the padding of the framework it was trained in ("same": more on the right), norm and ReLU6."""
+    """Convolution with "same" padding as in TensorFlow (more on the right), folded batch norm, and ReLU6 if `active`."""
 
     def __init__(self, inputs, outputs, kernel, stride=1, groups=1, active=True):
         super().__init__()
@@ -40,7 +40,7 @@ class Conv(nn.Module):
 
 
 class Block(nn.Module):
-    """Inverted residual: widen, filter each channel on its own, narrow; added to its input where the shapes agree."""
+    """Inverted residual: expand, depthwise convolution, project; added to the input if the shapes agree."""
 
     def __init__(self, inputs, outputs, kernel, stride, expansion):
         super().__init__()
@@ -58,10 +58,10 @@ class Block(nn.Module):
 
 
 class Lite0(nn.Module):
-    """The network, frozen, its batch norms folded into the convolutions.
+    """The frozen network with its batch norms folded into the convolutions.
 
-    `fine` computes the last stages at stride 16 instead of 32 with dilated filters (Chen et al. 2015): class activation
-    maps twice as sharp, from the same weights.
+    `fine` computes the last stages at stride 16 instead of 32 with dilated filters (Chen et al. 2015), which doubles the
+    resolution of class activation maps with the same weights. Raises WeightsError if the weights do not fit.
     """
 
     def __init__(self, state: dict[str, torch.Tensor], fine: bool = True):
@@ -118,5 +118,5 @@ class Lite0(nn.Module):
 
 @functools.cache
 def load_lite0(fine: bool = True) -> Lite0:
-    """The network with its trained weights, loaded once. Raises WeightsError that says how to get them."""
+    """The network with its trained weights, loaded once. Raises a WeightsError that says how to get them."""
     return Lite0(weights.load_state(weights.find("efficientnet-lite0")), fine)

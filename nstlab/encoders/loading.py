@@ -21,11 +21,11 @@ CALIBRATION_SIZE = 256  # long side in pixels of the sample pictures on which me
 
 
 def load_encoder(name: str = "vgg19", **options) -> Encoder:
-    """An encoder by name, or from a file of the user's own (a VGG-16 or VGG-19 state dict, torchvision's input).
+    """An encoder by name, or from a file (a state dict of VGG-16 or VGG-19 for input normalised as in torchvision).
 
-    "vgg19" is the original of 2014 that Gatys et al. used; "vgg19-torchvision" and "vgg16-torchvision" are retrained and
-    downloaded on first use. "pocket" approximates vgg19 to relu5_1 and is nearly three times as fast (see pocket.py).
-    `options` go to the encoder. Raises WeightsError, SettingError.
+    "vgg19" is the original network of 2014 that Gatys et al. used; "vgg19-torchvision" and "vgg16-torchvision" are retrained
+    and downloaded on first use. "pocket" approximates vgg19 up to relu5_1 and is nearly three times as fast (see pocket.py).
+    `options` are passed to the encoder. Raises WeightsError, SettingError.
     """
     if name == "pocket":
         if "padding" in options:
@@ -46,7 +46,7 @@ def load_encoder(name: str = "vgg19", **options) -> Encoder:
 
 
 def _scales(path: Path, convs, normalisation) -> dict[str, float]:
-    """Scales of a weights file by its hash: from the table that ships, the user's cache, or measured now and kept."""
+    """Scales of a file of weights, by its hash: from the table that ships or the user's cache, else measured and cached."""
     key = _digest_of(path)
     table = json.loads(SCALES.read_text()) if SCALES.exists() else {}
     if key in table:
@@ -75,7 +75,7 @@ def _digest(path: Path, modified: int) -> str:
 
 @torch.no_grad()
 def measure_scales(convs, normalisation) -> dict[str, float]:
-    """Mean activation of each layer over all channels, places, and sample pictures, in fp32."""
+    """{layer: mean activation} over all channels, places and sample pictures, in fp32. Raises WeightsError if one is 0."""
     encoder = VGG(convs, normalisation, precision="fp32", device="cpu")
     sums = dict.fromkeys(encoder.layers, 0.0)
     for name in samples.names():
@@ -89,7 +89,7 @@ def measure_scales(convs, normalisation) -> dict[str, float]:
 
 
 def remake_scales() -> None:
-    """Measure the scales of every named encoder whose weights are here, and rewrite the table that ships."""
+    """Measure the scales of every named encoder whose weights are present, and rewrite the table that ships."""
     table = json.loads(SCALES.read_text()) if SCALES.exists() else {}
     for name in (name for name in NAMES if name != "pocket"):
         try:

@@ -1,9 +1,9 @@
-"""The pocket encoder: VGG-19 to relu5_1 with every convolution but the first split in two thin ones, for a quarter of the work.
+"""The pocket encoder: VGG-19 up to relu5_1, with every convolution but the first factorised, for a quarter of the work.
 
-A 3x3 convolution to few channels and a 1x1 convolution back to all of them (Zhang et al. 2015: low rank, from the principal
-components of the responses), then trained on VGG-19's own features (FitNets, Romero et al. 2015; training/distill.py). It has
-VGG-19's layers and channels, so losses and their weights mean the same, but it is an approximation: it must be asked for by
-name. `pocket.json` says how close it comes.
+Each is a 3x3 convolution to few channels and a 1x1 convolution back to all of them (low rank, from the principal components of
+the responses, Zhang et al. 2015), then trained on VGG-19's features (FitNets, Romero et al. 2015; training/distill.py). It has
+VGG-19's layers and channels, so losses and their weights mean the same. As it is an approximation, it is used only if requested
+by name; `pocket.json` tells how close it is.
 """
 
 import json
@@ -25,9 +25,9 @@ RANKS |= {"relu4_1": 80, "relu4_2": 80, "relu4_3": 80, "relu4_4": 80, "relu5_1":
 
 
 class PocketEncoder(Encoder):
-    """VGG-19's layers up to relu5_1 with its channels and scales, each convolution but the first split in two thin ones.
+    """VGG-19's layers up to relu5_1 with the same channels and scales; all convolutions but the first are factorised.
 
-    `state` is a state dict; without it the weights are random and trainable. See Encoder for the other options.
+    `state` is a state dict; without it, the weights are random and trainable. See Encoder for the other options.
     """
 
     layers, channels = tuple(CHANNELS), CHANNELS
@@ -53,7 +53,7 @@ class PocketEncoder(Encoder):
 
 
 def load_pocket(**options) -> PocketEncoder:
-    """The trained pocket encoder that ships; `options` go to PocketEncoder."""
+    """The trained pocket encoder that ships; `options` are passed to PocketEncoder."""
     state = {name: value.float() for name, value in weights.load_state(FILE).items()}
     scales = json.loads(ABOUT.read_text(encoding="utf-8"))["scales"]
     return PocketEncoder(state, scales, digest=weights.digest(FILE), **options)

@@ -1,4 +1,4 @@
-"""Looking into an encoder: how far one unit sees, what excites a channel most, and which pictures are alike."""
+"""Looking into an encoder: receptive fields, the patches that activate a channel most, and similar pictures."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,14 +15,14 @@ VGG19_LAYERS = tuple(f"relu{b}_{i}" for b, count in enumerate(BLOCKS[16], 1) for
 
 
 class Field(NamedTuple):
-    """What the units of a layer see: `size` pixels across, unit 0 from pixel `start` on, the next `stride` further."""
+    """The receptive fields of a layer: `size` pixels wide; unit 0 begins at pixel `start`, the next `stride` further."""
 
     size: int
     stride: int
     start: int
 
     def box(self, row: int, column: int) -> tuple[int, int, int, int]:
-        """(top, left, bottom, right) of the pixels that one unit sees; may reach beyond the picture."""
+        """(top, left, bottom, right) of the receptive field of one unit; may extend beyond the picture."""
         top, left = self.start + row * self.stride, self.start + column * self.stride
         return top, left, top + self.size, left + self.size
 
@@ -30,8 +30,8 @@ class Field(NamedTuple):
 def receptive_field(layer: str, layers=VGG19_LAYERS) -> Field:
     """Receptive field of `layer` in a VGG with these `layers`, for example `encoder.layers`.
 
-    A 3x3 convolution widens it by one unit on each side, a 2x2 pooling by one unit on one side; a unit is as many pixels
-    wide as the poolings before have made it.
+    A 3x3 convolution widens it by one unit on each side, a 2x2 pooling by one unit on one side; the width of a unit in pixels
+    doubles with each pooling. Raises SettingError for a layer that is not in `layers`.
     """
     choose("layer", layer, layers)
     size, stride, start = 1, 1, 0
@@ -45,7 +45,7 @@ def receptive_field(layer: str, layers=VGG19_LAYERS) -> Field:
 def strongest_channels(features: torch.Tensor, count: int = 4, usual: torch.Tensor | None = None) -> list[int]:
     """The `count` channels of features (1, C, H, W) with the largest mean, strongest first.
 
-    With `usual` (C,), what each channel gives on other pictures, those that exceed it most: they are about this picture.
+    With `usual` (C,), the mean of each channel on other pictures, they are those that exceed it most, typical of this picture.
     """
     mean = features.float().mean((0, 2, 3))
     if usual is not None:
@@ -55,7 +55,7 @@ def strongest_channels(features: torch.Tensor, count: int = 4, usual: torch.Tens
 
 @dataclass
 class Survey:
-    """What a set of pictures does to an encoder: for each layer the mean, the peak, and its place, by (picture, channel)."""
+    """Responses of an encoder to pictures: for each layer the mean, the peak and its place, by (picture, channel)."""
 
     sources: list
     pictures: list[torch.Tensor]
@@ -65,21 +65,22 @@ class Survey:
     places: dict[str, torch.Tensor]  # (picture, channel, 2): row and column of the peak among the layer's units
 
     def similarity(self, layer: str) -> torch.Tensor:
-        """Cosine between the pictures' mean features at `layer`, each channel first divided by its mean over all."""
+        """Cosine similarity (P, P) of the pictures' mean features at `layer`, each channel over its mean."""
         means = self.means[layer]
         means = F.normalize(means / means.mean(0).clamp_min(1e-6), dim=1)
         return means @ means.T
 
     def neighbours(self, layer: str, index: int, count: int = 3) -> list[int]:
-        """Indices of the pictures most like picture `index` at `layer`, the nearest first."""
+        """Indices of the pictures most similar to picture `index` at `layer`, the most similar first."""
         row = self.similarity(layer)[index].clone()
         row[index] = -torch.inf
         return row.topk(min(count, len(row) - 1)).indices.tolist()
 
     def patches(self, layer: str, channel: int, count: int = 9) -> list[tuple[torch.Tensor, object, float]]:
-        """The `count` patches that excite a channel most, at most one of a picture: (patch, its source, the peak).
+        """The `count` patches that activate a channel most, at most one per picture: (patch, its source, the peak).
 
-        A patch is what the unit at the peak sees, white where that lies beyond the picture.
+        A patch is the receptive field of the unit at the peak, white beyond the picture. Raises SettingError for a channel that
+        the layer does not have.
         """
         peaks = self.peaks[layer]
         if not 0 <= channel < peaks.shape[1]:
@@ -94,7 +95,7 @@ class Survey:
 
 @torch.no_grad()
 def survey(encoder: Encoder, sources, layers=None, size: int = 256) -> Survey:
-    """Send pictures (whatever `images.load` takes; `size` is their long side) through the encoder, one by one."""
+    """Survey of pictures (any sources of `images.load`; `size` is their long side) at `layers`, by default all."""
     layers, pictures = list(layers or encoder.layers), [images.load(source, size) for source in sources]
     means, peaks, places = ({layer: [] for layer in layers} for _ in range(3))
     for picture in pictures:
@@ -121,7 +122,7 @@ def cut(image: torch.Tensor, box: tuple[int, int, int, int]) -> torch.Tensor:
 
 
 def random_encoder(seed: int = 0, **options) -> Encoder:
-    """A VGG-19 that has learned nothing: normal weights of variance 2 / inputs (He et al. 2015), no biases."""
+    """An untrained VGG-19: normal weights of variance 2 / inputs (He et al. 2015), zero biases."""
     generator = torch.Generator().manual_seed(check_seed(seed))
     convs, inputs = [], 3
     for layer in VGG19_LAYERS:

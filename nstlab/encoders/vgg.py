@@ -16,9 +16,9 @@ TORCHVISION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 class VGG(Encoder):
     """VGG by layer name (see Encoder for `scales`, `pooling`, `precision`).
 
-    `convs` are (weight OIHW, bias) of the 16 or 13 convolutions, for RGB input normalised by `mean` and `std`. `padding`
-    "reflect" leaves no frame along the border; "zeros" is what VGG was trained with. Raises WeightsError for another number of
-    convolutions.
+    `convs` are (weight OIHW, bias) of the 16 or 13 convolutions, for RGB input normalised by `normalisation` = (mean, std).
+    `padding` "reflect" avoids a frame along the border; VGG was trained with "zeros". Raises WeightsError for another number
+    of convolutions.
     """
 
     def __init__(self, convs, normalisation=CAFFE, scales=None, *, name="vgg", padding="reflect", **options):
@@ -52,8 +52,10 @@ class VGG(Encoder):
 
 
 class _FrozenConv(torch.autograd.Function):
-    """Pad, 3x3 convolution and ReLU that keep nothing for the gradient but their output: autograd would keep the padded
-    input as well, a third more memory, though frozen weights have no use for it."""
+    """Padding, 3x3 convolution and ReLU that save only their output for the gradient.
+
+    Autograd would also save the padded input, a third more memory, which frozen weights do not need.
+    """
 
     @staticmethod
     def forward(ctx, x, weight, bias, mirrored):

@@ -1,4 +1,4 @@
-"""Pretrained files: where each comes from, its hash, its licence, and how to get it. A missing one is an error."""
+"""Pretrained weights: source, hash and licence of each file, and how to get it. A missing file is an error."""
 
 import contextlib
 import functools
@@ -20,9 +20,10 @@ Convs = list[tuple[torch.Tensor, torch.Tensor]]  # (weight OIHW for RGB input, b
 
 @dataclass(frozen=True)
 class Source:
-    """A file of weights of `size` MB. `sha256` may be the first digits only.
+    """A file of weights of `size` MB. `sha256` may be only the first digits.
 
-    `kind` is "package", "torchvision", or "hub": the file is then a network's name, which `package` downloads when first used.
+    `kind` is "package", "torchvision" or "hub"; for the last, `file` is the name of a network that `package` downloads on first
+    use.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Source:
         return f"connect to the network once and run: nstlab weights get {self.name}"
 
     def path(self) -> Path:
-        """Where the file lies, or would lie, on this machine."""
+        """The path of the file on this machine, whether it exists or not."""
         if self.kind == "torchvision":
             return Path(torch.hub.get_dir()) / "checkpoints" / self.file
         spec = importlib.util.find_spec(self.package.split("==")[0].replace("-", "_"))
@@ -107,7 +108,7 @@ def _verified(path: Path, expected: str, size: int, modified: int) -> bool:
 
 
 def find(name: str) -> Path:
-    """Path of a registered file, present and with the right hash; raises WeightsError that says how to get it."""
+    """Path of a registered file. Raises a WeightsError that says how to get it if it is missing or has another hash."""
     source = SOURCES[choose("weights", name, SOURCES)]
     if source.kind == "hub":
         raise WeightsError(f"{name} is downloaded when first used, by {source.package}: {source.get}")
@@ -121,7 +122,7 @@ def find(name: str) -> Path:
 
 
 def fetch(name: str) -> Path:
-    """Download a torchvision file through torchvision's own loader, unless it is here already."""
+    """Path of a registered file, which is first downloaded if it is one of torchvision's. Raises WeightsError."""
     source = SOURCES[choose("weights", name, SOURCES)]
     if source.kind == "torchvision" and not source.path().is_file():
         models = import_torchvision().models
@@ -136,7 +137,7 @@ def fetch(name: str) -> Path:
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a safetensors file or of a torch file; a pickle that holds code is refused. Raises WeightsError."""
+    """Tensors of a safetensors file or a torch file; a pickle with code is refused. Raises WeightsError."""
     try:
         with open(path, "rb"):  # safetensors calls every file that it cannot open missing
             pass
@@ -199,9 +200,9 @@ def _in_order(keys: list[str]) -> list[str]:
 
 
 def import_torchvision():
-    """torchvision; beside a torch built without CUDA its C++ operators may be missing, which its import trips over.
+    """torchvision, also with a torch built without CUDA, where its C++ operators may be missing and its import may fail.
 
-    Declaring the two schemas it looks for makes models, transforms and datasets work; the operators stay absent.
+    Declaring the two schemas that the import needs makes models, transforms and datasets work; the operators stay missing.
     """
     try:
         import torchvision

@@ -1,17 +1,14 @@
 """Adaptive instance normalisation: each channel gets the style's mean and standard deviation (Huang & Belongie 2017)."""
 
 from nstlab.feature_transforms.base import FeatureTransform
-from nstlab.stats import mean_std, single
-
-ROUNDING = 1e-5  # a smaller standard deviation is that of a constant channel, rounded
+from nstlab.stats import mean_std, with_moments
 
 
 class AdaIN(FeatureTransform):
     """sigma_s (F - mu_c) / sigma_c + mu_s, channel by channel.
 
-    The standard deviation is met exactly where the content's variance is at least `eps`; below it, the variances of both sides
-    are raised by what the content's lacks, so that a channel that is dead in the content gets the style's mean and no noise
-    is blown up. Published code adds 1e-5 everywhere, which misses the deviation of quiet channels by up to 1e-2.
+    The standard deviation is met exactly where the content's variance is at least `eps` (see stats.with_moments). Published
+    code adds 1e-5 everywhere, which misses the deviation of quiet channels by up to 1e-2.
     """
 
     def __init__(self, alpha=1.0, eps: float = 1e-5):
@@ -23,8 +20,4 @@ class AdaIN(FeatureTransform):
         return mean_std(style, eps=0, mask=mask)
 
     def match(self, content, target, mask=None):
-        mean, std = (each[..., None, None] for each in self.describe(content, mask))
-        wanted_mean, wanted_std = (each[..., None, None] for each in target)
-        lack = (self.eps - std.square()).clamp_min(0)
-        gain = ((wanted_std.square() + lack) / (std.square() + lack)).sqrt()
-        return (single(content) - mean) * gain.where(std > ROUNDING, 0) + wanted_mean
+        return with_moments(content, *target, self.eps, mask)

@@ -1,7 +1,7 @@
-"""From a picture to maps of it: what stands out, which things it holds, where its outlines run, what is near.
+"""Maps of a picture: what stands out, which things it contains, where its outlines are, what is near.
 
-Each function has a default that needs no download, accepts a map of the user's own, and says in its result which method
-made it. Maps are (N, 1, H, W) in [0, 1], labels int64 (N, H, W), as large as the picture.
+Each function has a default that needs no download, accepts the user's own map, and names in its result the method that
+made it. Maps are (N, 1, H, W) in [0, 1], labels int64 (N, H, W), at the size of the picture.
 """
 
 from nstlab.guidance.depth import depth, motorcycle, stereo

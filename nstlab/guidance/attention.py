@@ -1,7 +1,7 @@
-"""Soft attention as a map: which places of a photo are like few others, so that looking there tells something.
+"""Soft attention as a map: which places of a photo are similar to few others, and so are distinctive.
 
-Attentional transfer (Park & Lee 2019, SANet) lets every place of the photo look at all places of the painting. A place that
-finds its likes everywhere spreads its look thin; one that finds few holds it together. The entropy of the look says which.
+In attentional style transfer (Park & Lee 2019, SANet), every place of the photo attends to all places of the painting. The
+attention of a place with many similar places is spread out, that of a distinctive one is concentrated; its entropy shows which.
 """
 
 import torch
@@ -17,9 +17,9 @@ LAYER, SIZE = "relu4_1", 320
 
 
 def attention_weights(features: torch.Tensor, others: torch.Tensor, sharpness: float = 10.0) -> torch.Tensor:
-    """How each place of features (1, C, h, w) looks at the places of others (1, C, h', w'): (h w, h' w'), rows adding up to 1.
+    """Attention (h w, h' w') of each place of features (1, C, h, w) to the places of others (1, C, h', w'); rows sum to 1.
 
-    softmax of `sharpness` times the cosine likeness, after each picture's own mean and deviation are taken out.
+    softmax of `sharpness` times the cosine similarity, after instance normalisation of both.
     """
     ours, theirs = (F.normalize(F.instance_norm(single(x))[0].flatten(1), dim=0) for x in (features, others))
     return torch.softmax(sharpness * ours.T @ theirs, 1)
@@ -27,9 +27,10 @@ def attention_weights(features: torch.Tensor, others: torch.Tensor, sharpness: f
 
 @torch.no_grad()
 def attention(image, other=None, *, sharpness: float = 10.0, encoder: Encoder | str = "vgg19") -> Guide:
-    """Map of distinctive places of `image` (1, 3, H, W), as a Guide: 1 - entropy of each place's look at `other`.
+    """Map of the distinctive places of `image` (1, 3, H, W), as a Guide: the negative entropy of each place's attention.
 
-    `other` is the painting, or None for the photo itself. Scaled from its least to its most, its borders laid on the picture's.
+    It attends to `other`, the painting, or to the photo itself if that is None. The map is stretched to [0, 1] and its borders
+    are aligned with the edges of the picture by a guided filter.
     """
     image = images.check(image).detach().clamp(0, 1)
     encoder = encoder if isinstance(encoder, Encoder) else load_encoder(encoder)

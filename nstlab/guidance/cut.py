@@ -1,4 +1,4 @@
-"""GrabCut: from "about here" to an outline, with two colour models and a minimum cut (Rother et al. 2004)."""
+"""GrabCut: from a rough map to an outline, with two colour models and a minimum cut (Rother et al. 2004)."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from nstlab.filters import guided_filter, rgb_to_lab, shrink
 
 SIZE = 144  # long side in pixels of the graph; the guided filter brings the outline to full size
 BINS = 20  # of the colour histograms, along each axis of Lab
-UNIT = 50  # the flow is counted in whole numbers: so many make 1
+UNIT = 50  # the flow is integer: this many units make 1
 
 
 def grab_cut(
@@ -19,10 +19,10 @@ def grab_cut(
 ) -> torch.Tensor:  # fmt: skip
     """Object mask (1, 1, H, W) with soft edges, from a prior (1, 1, H, W) in [0, 1] and its picture (1, 3, H, W).
 
-    Each round: histograms of the colours inside and outside; then the cheapest cut of the pixel grid, where a pixel pays for
-    the side that its colour and the prior speak against, and a cut neighbour pair pays `bond` times its likeness.
-    `full` is the same picture at full size, if the mask is wanted there. `color` is the weight of the colours beside the
-    prior; parts with less than the share `least` of the prior of the heaviest part are dropped.
+    Each round computes colour histograms inside and outside, then the cheapest cut of the pixel grid: a pixel costs what its
+    colour and the prior say against its side, and a separated pair of neighbours costs `bond` times its similarity. If `full`,
+    the same picture at full size, is given, the mask has that size. `color` is the weight of the colours relative to the prior.
+    Connected parts with less than the share `least` of the prior of the heaviest part are dropped.
     """
     small = shrink(image, SIZE)
     lab = rgb_to_lab(small)[0].double().numpy()
@@ -53,7 +53,7 @@ def log_ratio(lab: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(lab: np.ndarray, bond: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (2, P) of the 8-connected grid, and what it costs to part each."""
+    """Pairs (2, P) of the 8-connected grid, and the cost of separating each."""
     height, width = lab.shape[1:]
     number = np.arange(height * width).reshape(height, width)
     pairs, costs = [], []
@@ -69,7 +69,7 @@ def _neighbours(lab: np.ndarray, bond: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def minimum_cut(evidence: np.ndarray, pairs: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """Mask (H, W) of least cost: -evidence summed over the mask, plus the costs of the neighbour pairs it parts."""
+    """Mask (H, W) of least cost: -evidence summed over the mask, plus the costs of the neighbours that it separates."""
     count = evidence.size
     source, sink, pixels = count, count + 1, np.arange(count)
     rows = np.concatenate([pairs[0], pairs[1], np.full(count, source), pixels])
@@ -86,7 +86,7 @@ def minimum_cut(evidence: np.ndarray, pairs: np.ndarray, costs: np.ndarray) -> n
 
 
 def largest_parts(mask: np.ndarray, prior: np.ndarray, share: float = 0.12) -> np.ndarray:
-    """The connected parts of a mask that carry at least `share` of the prior of the heaviest, as floats."""
+    """The connected parts of a mask (H, W) whose squared prior is at least `share` of the largest, as floats."""
     labels, count = ndimage.label(mask)
     if count < 2:
         return mask.astype(float)

@@ -1,7 +1,7 @@
-"""Depth: what is near and what is far. Every map here is nearness: 1 is nearest, 0 farthest, as disparity is.
+"""Depth: what is near and what is far. Every map here is nearness, like disparity: 1 is nearest, 0 farthest.
 
-True depth comes from two eyes (stereo), from a map of the user's own, or from a large network (an optional extra). What is
-made from one photo alone without any of these is a guess, and says so.
+Depth comes from a stereo pair, from the user's own map, or from a large network (an optional extra). A map made from one photo
+without any of these is a guess, and its note says so.
 """
 
 import torch
@@ -22,9 +22,9 @@ METHODS = ("pseudo", "hub")
 def depth(image: torch.Tensor, method: str = "pseudo", *, map=None, right: torch.Tensor | None = None) -> Guide:
     """Nearness of `image` (N, 3, H, W), as a Guide: 1 nearest, 0 farthest.
 
-    `map`: a map of the user's own. `right`: the same scene from a little to the right, for true depth (see `stereo`). Else
-    "pseudo", the default: a guess from cues, which its note says; or "hub": a depth network, an optional extra that is
-    downloaded on first use.
+    `map`: the user's own map (see `load_map`). `right`: the same scene from slightly further right, for measured depth (see
+    `stereo`). Otherwise `method`: "pseudo", the default, is a guess from depth cues, as its note says; "hub" is a depth
+    network, an optional extra that is downloaded on first use. Raises SettingError, WeightsError.
     """
     image = images.check(image).detach().clamp(0, 1)
     if map is not None:
@@ -40,10 +40,10 @@ def depth(image: torch.Tensor, method: str = "pseudo", *, map=None, right: torch
 
 
 def pseudo_depth(image: torch.Tensor) -> torch.Tensor:
-    """A guess at nearness (1, 1, H, W) from one picture, by rules of thumb that often fail.
+    """A guess at nearness (1, 1, H, W) from one picture (1, 3, H, W), by rules of thumb that often fail.
 
-    What stands low is near; what is hazy is far (the dark channel, He et al. 2009); what is sharp is nearer than blur; and
-    what stands out is nearer than what is around it. Flattened along the picture's edges.
+    Low in the picture is near; hazy is far (the dark channel, He et al. 2009); sharp is nearer than blurred; salient is nearer
+    than its surroundings. Smoothed by a guided filter that keeps the picture's edges.
     """
     small = shrink(image, SIZE)
     height, width = small.shape[-2:]
@@ -61,14 +61,14 @@ def pseudo_depth(image: torch.Tensor) -> torch.Tensor:
     return F.interpolate(near, image.shape[-2:], mode="bilinear", align_corners=False)
 
 
-# Two eyes
+# Stereo
 
 
 def motorcycle(size: int | None = None) -> tuple[torch.Tensor, torch.Tensor, Guide]:
     """A real scene with known depth: left and right picture (1, 3, H, W), and the left one's nearness (Middlebury 2014).
 
     The stereo pair and its true disparity ship with scikit-image. `size` is the long side in pixels. Where no disparity was
-    measured the nearest one to the left stands in.
+    measured, the nearest value to the left is used.
     """
     from skimage import data
 
@@ -85,9 +85,9 @@ def motorcycle(size: int | None = None) -> tuple[torch.Tensor, torch.Tensor, Gui
 
 
 def stereo(left: torch.Tensor, right: torch.Tensor, most: int | None = None) -> Guide:
-    """Nearness of the left picture of a rectified pair (1, 3, H, W), from how far each place has moved.
+    """Nearness of the left picture of a rectified pair (1, 3, H, W), from the displacement of each place.
 
-    `most` is the largest disparity looked for in pixels, an eighth of the width by default. Raises SettingError for pictures of
+    `most` is the largest disparity searched in pixels, by default an eighth of the width. Raises SettingError for pictures of
     different sizes.
     """
     disparity, sure = match_stereo(left, right, most)
@@ -100,8 +100,9 @@ def stereo(left: torch.Tensor, right: torch.Tensor, most: int | None = None) -> 
 def match_stereo(left: torch.Tensor, right: torch.Tensor, most: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """Disparity in pixels (1, 1, H, W) of the left picture, and where it can be trusted (bool, same shape).
 
-    For every shift the cost of a match is the difference of colours and of gradients, both capped; a guided filter lets each
-    thing vote as one (Rhemann et al. 2011); the cheapest shift wins. Trusted is what the match from right to left confirms.
+    For every shift, the cost of a match is the difference of colours and of gradients, both truncated. A guided filter
+    aggregates the costs within each object (Rhemann et al. 2011), and the cheapest shift wins. A value is trusted if matching
+    from right to left confirms it. Raises SettingError for pictures of different sizes.
     """
     left, right = images.check(left).cpu(), images.check(right).cpu()
     if left.shape != right.shape or left.shape[0] != 1:
@@ -134,7 +135,7 @@ def _winners(image: torch.Tensor, other: torch.Tensor, most: int) -> torch.Tenso
 
 
 def _fill(values: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """Unknown places of (H, W) take the nearest known value to the left, or to the right where there is none."""
+    """Fill unknown places of (H, W) with the nearest known value to the left, or to the right if there is none."""
     columns = torch.arange(values.shape[1]).expand_as(values)
     before = torch.where(known, columns, torch.full_like(columns, -1)).cummax(1).values
     after = torch.where(known, columns, torch.full_like(columns, values.shape[1])).flip(1).cummin(1).values.flip(1)

@@ -1,4 +1,4 @@
-"""Edges: where the brightness jumps. Each operator is differentiable, so that losses may use it as it stands."""
+"""Edges: where the brightness changes abruptly. Each operator is differentiable, so that it can be used in losses."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from nstlab.filters import gaussian, gradient, laplacian, sobel
 from nstlab.guidance.guide import Guide, load_map
 from nstlab.guidance.hed import hed
 
-FAINTEST = 0.1  # of full contrast: a picture whose strongest edges are fainter keeps them faint
+FAINTEST = 0.1  # of full contrast: weaker edges are not amplified to 1, even if they are the strongest of a picture
 WHAT = {
     "sobel": "Sobel gradient of the brightness",
     "laplacian": "pooled Laplacian, its size",
@@ -22,8 +22,8 @@ WHAT = {
 def edges(image: torch.Tensor, method: str = "sobel", *, map=None) -> Guide:
     """Map of the outlines of `image` (N, 3, H, W), as a Guide: 1 on the strongest edges.
 
-    "sobel", the default; "laplacian"; "canny": thin lines; "hed": outlines of things rather than of texture, an optional
-    extra. `map`: a map of the user's own instead (see `load_map`).
+    `method`: "sobel", the default; "laplacian"; "canny", thin lines; "hed", outlines of things rather than of texture, an
+    optional extra. `map`: the user's own map instead (see `load_map`). Raises SettingError, WeightsError.
     """
     image = images.check(image).detach().clamp(0, 1)
     size = tuple(image.shape[-2:])
@@ -44,7 +44,7 @@ def edges(image: torch.Tensor, method: str = "sobel", *, map=None) -> Guide:
 
 
 def _scaled(values: torch.Tensor) -> torch.Tensor:
-    """Divided by the size of the strongest hundredth of the pixels of each item, but not by less than FAINTEST."""
+    """Divided by the 99th percentile of each item, but at least by FAINTEST."""
     flat = values.flatten(1)[:, :: 1 + values[0].numel() // 10_000_000]
     return (values / torch.quantile(flat, 0.99, dim=1).clamp_min(FAINTEST).view(-1, 1, 1, 1)).clamp(0, 1)
 
@@ -52,8 +52,8 @@ def _scaled(values: torch.Tensor) -> torch.Tensor:
 def canny(image: torch.Tensor, sigma: float = 1.4, threshold: float = 0.06, steepness: float = 60.0) -> torch.Tensor:
     """Thin edges (N, 1, H, W) in [0, 1], after Canny 1986, with soft decisions that let gradients through.
 
-    Blur by `sigma`; gradient; keep a pixel where its gradient is a maximum along its own direction; keep what exceeds
-    `threshold`. Both decisions are sigmoids of that `steepness`. The tracing of weak edges from strong ones is left out.
+    After a blur by `sigma`, a pixel is kept if its gradient is a maximum along its own direction and exceeds `threshold`. Both
+    decisions are sigmoids of the given `steepness`. Hysteresis, which traces weak edges from strong ones, is left out.
     """
     right, down = gradient(gaussian(luminance(image), sigma))
     strength = (right.square() + down.square() + 1e-12).sqrt()

@@ -1,4 +1,4 @@
-"""Faces: where people look first, and what no one forgives. A cascade of local binary patterns, and a trained head's view."""
+"""Faces, where changes are most noticeable: found by a cascade of local binary patterns and by the saliency head."""
 
 import functools
 import math
@@ -13,10 +13,10 @@ from nstlab.filters import gaussian, shrink
 from nstlab.guidance.guide import Guide, each
 from nstlab.guidance.things import Things, things
 
-SIZES = (320, 640)  # long sides in pixels at which the cascade looks
+SIZES = (320, 640)  # long sides in pixels at which the cascade searches
 SMALLEST = 24  # side in pixels of the smallest face found there
-SURE = 0.6  # probability of a head that is enough by itself
-LEAST, DOUBTED = 0.05, 0.1  # that a face of the cascade needs if the mirrored picture has it too, and if not
+SURE = 0.6  # probability of a head that is sufficient by itself
+LEAST, DOUBTED = 0.05, 0.1  # probability needed for a face of the cascade that is found in the mirror image too, or not
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def _cascade():
 def faces(image: torch.Tensor, seen: Things | None = None) -> list[Box]:
     """Boxes of the faces in one picture (1, 3, H, W), the largest first.
 
-    Faces that look at the camera are found by the cascade, at two sizes of the picture; one counts if it is found in the
-    mirrored picture too, or if the saliency head sees a person's head there. Heads that are turned, covered or small are found
-    by the saliency head alone: each place where it is sure of one becomes a box. `seen` is what the head sees in the picture,
-    if that is known already. Raises WeightsError without its weights.
+    Faces that look at the camera are found by the cascade, at two sizes of the picture; one counts if it is also found in the
+    mirror image, or if the saliency head finds a person's head there. Heads that are turned, covered or small are found by the
+    saliency head alone: each region where it is sure becomes a box. `seen` is the output of `things` for the picture, if it is
+    already known. Raises WeightsError if weights are missing.
     """
     image = images.check(image)[:1].detach().clamp(0, 1).cpu()
     if min(image.shape[-2:]) <= SMALLEST:
@@ -66,7 +66,7 @@ def frontal_faces(image: torch.Tensor) -> list[Box]:
 
 
 def _frontal(image: torch.Tensor, size: int, heads: torch.Tensor | None = None) -> list[Box]:
-    """The cascade's boxes at that long side which the mirrored picture, or the map `heads`, speaks for."""
+    """The boxes of the cascade at a long side of `size` that are confirmed by the mirror image or by the map `heads`."""
     small = shrink(image, size)
     if min(small.shape[-2:]) <= SMALLEST:
         return []
@@ -90,9 +90,9 @@ def _sureness(heads: torch.Tensor, box: Box, size: tuple[int, int]) -> float:
 
 
 def head_boxes(heads: torch.Tensor, size: tuple[int, int]) -> list[Box]:
-    """A square box in a picture of `size` (H, W) for each connected place where `heads` (1, 1, h, w) is above `SURE`.
+    """A square box in a picture of `size` (H, W) for each connected region where `heads` (1, 1, h, w) reaches `SURE`.
 
-    Its area is that of the place, as the marks it was trained on are discs as wide as the face is high.
+    Its area is that of the region: the head was trained on discs whose diameter is the height of the face.
     """
     values = heads[0, 0].numpy()
     labels, count = ndimage.label(values > SURE / 2)
@@ -132,7 +132,7 @@ def _overlap(one: Box, other: Box) -> float:
 
 
 def _ellipse(size, row, column, tall, wide) -> torch.Tensor:
-    """1 inside an ellipse of those half axes, falling to 0 over a sixth of them."""
+    """Map (1, 1, H, W): 1 inside an ellipse with half axes `tall` and `wide`, falling to 0 over a sixth of them."""
     rows = (torch.arange(size[0]).view(-1, 1) + 0.5 - row) / max(tall, 1e-6)
     columns = (torch.arange(size[1]).view(1, -1) + 0.5 - column) / max(wide, 1e-6)
     return ((7 / 6 - (rows.square() + columns.square()).sqrt()) * 6).clamp(0, 1)[None, None]
@@ -145,20 +145,20 @@ def face_shape(box: Box, size: tuple[int, int]) -> torch.Tensor:
 
 
 def head_map(box: Box, size: tuple[int, int]) -> torch.Tensor:
-    """Map (1, 1, H, W) of the head that a face box belongs to: hair and chin reach beyond the box."""
+    """Map (1, 1, H, W) of the head of a face box, with hair and chin, which extend beyond the box."""
     row, column = box.top + 0.45 * box.height, box.left + 0.5 * box.width
     return _ellipse(size, row, column, 0.72 * box.height, 0.58 * box.width)
 
 
 def person_map(box: Box, size: tuple[int, int]) -> torch.Tensor:
-    """Map of head and, fainter, shoulders and chest below it: where the rest of a person most likely is."""
+    """Map (1, 1, H, W) of the head and, with lower values, of the shoulders and chest likely to be below it."""
     row, column = box.top + 3.3 * box.height, box.left + 0.5 * box.width
     body = gaussian(_ellipse(size, row, column, 2.3 * box.height, 1.5 * box.width), 0.15 * box.height)
     return torch.maximum(head_map(box, size), 0.75 * body)
 
 
 def face_map(image: torch.Tensor) -> Guide:
-    """The faces of a picture as a protected region: 1 on the heads, 0 elsewhere. Says so if it finds none."""
+    """The heads in `image` (N, 3, H, W) as a Guide: 1 on heads with a face, else 0. If there is none, the note says so."""
 
     def one(picture):
         boxes = faces(picture)

@@ -1,4 +1,4 @@
-"""The guide: a map of the picture with the method that made it and a note about it; and maps from the user's own files."""
+"""The guide: a map of a picture, the method that made it and a note about it; and maps from the user's files."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from nstlab.files import expanded, reason
 class Guide:
     """A map (N, 1, H, W) in [0, 1] of a picture.
 
-    `method` says how it was made; `note` is what the user should know about it, often nothing.
+    `method` says how it was made; `note` holds what the user should know about it and is often empty.
     Raises SettingError for values outside [0, 1].
     """
 
@@ -46,12 +46,12 @@ class Guide:
 
 
 def load_map(source, size: tuple[int, int] | None = None, name: str = "the map") -> Guide:
-    """A map of the user's own, as a Guide fitted to `size` (H, W).
+    """The user's own map, as a Guide resized to `size` (H, W).
 
     `source` is a picture (a file, its bytes, or a PIL image), a .npy file, an array or tensor of two to four dimensions, or a
-    Guide. Of a picture the brightness is taken, black as 0 and white as 1; of one on a transparent layer, transparent places
-    are 0, and if a single colour is drawn there its opacity is taken. Arrays are taken as they are and must lie in [0, 1].
-    `name` stands for the map in messages. Raises ImageError or SettingError.
+    Guide. A picture gives its brightness, with black as 0 and white as 1. In a picture with transparency, transparent places
+    are 0; if only a single colour is drawn, its opacity is used. Arrays are used unchanged and must lie in [0, 1]. `name` is
+    the name of the map in messages. Raises ImageError or SettingError.
     """
     values, method, note = _read(source, name)
     values = images.check_map(values, name)

@@ -16,7 +16,7 @@ MEAN = (122.67892, 116.66877, 104.00699)  # of RGB in 0..255
 
 
 class HED(nn.Module):
-    """VGG-16 with a side output after every block; the five, enlarged and weighed, make the edge map."""
+    """VGG-16 with a side output after every block; the edge map is a weighted sum of the five, resized to the picture."""
 
     def __init__(self, state: dict[str, torch.Tensor]):
         super().__init__()
@@ -48,7 +48,7 @@ class HED(nn.Module):
 
 @functools.cache
 def load_hed() -> HED:
-    """The network with its trained weights, loaded once. Raises WeightsError that says how to get the extra."""
+    """The network with its trained weights, loaded once. Raises a WeightsError that says how to install the extra."""
     try:
         import h5py
     except ImportError:

@@ -1,4 +1,4 @@
-"""Large networks, an optional extra: one for saliency, a segmenter and a depth network, downloaded when first used."""
+"""Large networks for saliency, segments and depth: an optional extra, downloaded on first use."""
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +40,7 @@ def hub_depth(image: torch.Tensor) -> torch.Tensor:
 
 
 def _installed(task: str, package: str):
-    """The package, imported. Raises WeightsError that says how to install it."""
+    """The imported package. Raises a WeightsError that says how to install it."""
     try:
         return __import__(package)
     except ImportError:
@@ -55,7 +55,7 @@ def _pair(task: str, kinds, kind: str, own: str):
 
 
 def _loaded(task: str, load, own: str):
-    """What `load` gives. Raises WeightsError where the download fails; `own` is what can be handed in instead."""
+    """The result of `load()`. Raises WeightsError if the download fails; `own` names what can be given instead."""
     try:
         return load()
     except (OSError, ValueError) as error:

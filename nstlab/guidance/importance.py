@@ -1,4 +1,4 @@
-"""Importance: what matters inside an object: faces before heads before bodies; elsewhere what a classifier looks at."""
+"""Importance: grades what matters inside objects: faces, then heads, then bodies; in other things by class activation."""
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +16,9 @@ BODY, HEAD, THING = 0.5, 0.8, 0.4  # importance of bodies, of heads, and the lea
 def importance(image: torch.Tensor, outline: Guide | None = None) -> Guide:
     """Graded map of what matters in `image` (N, 3, H, W), as a Guide: 0 is background.
 
-    A person's body has 0.5, the head 0.8, the face 1. An animal or another thing has 0.4 to 1, by its class activation
-    relative to the strongest in the objects. `outline` is the map (N, 1, H, W) of the objects, by default that of
-    `saliency`; where nothing stands out, the result is uniform and the note says so. Raises SettingError, WeightsError.
+    A person's body has 0.5, the head 0.8, the face 1. An animal or another thing has 0.4 to 1, according to its class
+    activation relative to the strongest in the objects. `outline` is the map (N, 1, H, W) of the objects, by default that of
+    `saliency`; if nothing stands out, the result is uniform and the note says so. Raises SettingError, WeightsError.
     """
     if outline is not None:
         outlines = iter(outline.resized(tuple(image.shape[-2:])).map.expand(image.shape[0], -1, -1, -1).cpu())
@@ -39,7 +39,7 @@ def importance(image: torch.Tensor, outline: Guide | None = None) -> Guide:
 
 
 def _levels(seen: Things, boxes: list[Box], looked: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Importance (1, 1, H, W) of each place if it belongs to an object; `looked` is class activation inside the objects."""
+    """Importance (1, 1, H, W) of each place, assuming it is in an object; `looked` is class activation inside objects."""
     at = lambda values: F.interpolate(values, size, mode="bilinear", align_corners=False)
     person = at(seen.names[:, 1:2] / seen.names[:, 1:].sum(1, keepdim=True).clamp_min(1e-6))
     thing = THING + (1 - THING) * at(looked / looked.amax((2, 3), keepdim=True).clamp_min(1e-6))

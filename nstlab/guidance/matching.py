@@ -1,4 +1,4 @@
-"""Which of a painting's regions goes with which of a photo's: by number, by name, by looks."""
+"""Pairs regions of a photo with regions of a painting: by number, by name, or by appearance."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from nstlab.filters import shrink
 from nstlab.guidance.segments import SIZE, Segments, describe
 from nstlab.networks.saliency_head import NAMES
 
-APART = 1e3  # a distance beyond all others
+APART = 1e3  # larger than any distance
 ALIKE = "likeness of features, colour and position"
 
 
 @dataclass(frozen=True)
 class Match:
-    """`pairs` gives for each label of the content the style's label, or None where the style has nothing like it."""
+    """`pairs` maps each label of the content to a label of the style, or to None if the style has no such region."""
 
     pairs: dict[int, int | None]
     method: str
@@ -25,7 +25,7 @@ class Match:
 
 
 def match_numbers(content: Segments, style: Segments, least: float = 0.001) -> Match:
-    """Same number, same thing: for labels the user drew on both. A label that marks less than `least` counts as lacking."""
+    """Pair equal numbers, for labels drawn by the user on both. A label on less than the share `least` counts as missing."""
     there = {label for label, area in enumerate(style.areas()) if area >= least}
     pairs = {label: label if label in there else None for label, area in enumerate(content.areas()) if area > 0}
     lacking = [label for label, other in pairs.items() if other is None]
@@ -34,16 +34,16 @@ def match_numbers(content: Segments, style: Segments, least: float = 0.001) -> M
 
 
 def match_names(content: Segments, style: Segments) -> dict[int, int]:
-    """{content's label: style's label} of the regions that both have by name; a background without a kind has none."""
+    """{content's label: style's label} of the regions with the same name in both; unnamed background is left out."""
     there = {name: label for label, name in enumerate(style.names) if style.areas()[label] > 0}
     named = [(label, name) for label, name in enumerate(content.names) if content.areas()[label] > 0]
     return {label: there[name] for label, name in named if name in there and name != NAMES[0]}
 
 
 def match_looks(content_image, content: Segments, style_image, style: Segments, one_to_one: bool = False) -> Match:
-    """Each region of the content with the style's region of the same name; the others with the most alike of the rest.
+    """Pair each region of the content with the style's region of the same name, the others with the most similar remaining one.
 
-    Alike in deep features, colour and position. `one_to_one` uses no style region twice, as long as there are enough.
+    Similarity is in deep features, colour and position. With `one_to_one`, no style region is used twice if there are enough.
     """
     same = match_names(content, style)
     ours, theirs = _signatures(content_image, content), _signatures(style_image, style)
@@ -65,7 +65,7 @@ def match_looks(content_image, content: Segments, style_image, style: Segments, 
 
 @torch.no_grad()
 def _signatures(image: torch.Tensor, found: Segments) -> dict[int, torch.Tensor]:
-    """The mean description of each region of a picture's first item, for regions that mark anything."""
+    """The mean of `describe` over each non-empty region of the first picture."""
     small = shrink(images.check(image)[:1].detach().clamp(0, 1).cpu(), SIZE)
     places = describe(small, (1.0, 1.0, 0.5))
     masks = F.interpolate(found.masks()[:1].cpu(), places.shape[-2:], mode="area")[0].flatten(1)

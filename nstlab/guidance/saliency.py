@@ -1,4 +1,4 @@
-"""Saliency: what in a photo stands out. A trained head as the default, and six maps that need no training to learn from."""
+"""Saliency: what stands out in a photo. A trained head by default, and six maps that need no training on outlines."""
 
 import numpy as np
 import torch
@@ -17,26 +17,26 @@ from nstlab.guidance.hub import SALIENCY, hub_saliency
 from nstlab.guidance.things import FLAT, Things, things
 
 SIZE = 320  # long side in pixels at which the maps are made
-MARGIN = 32  # pixels mirrored around the picture for the network, whose zero padding would draw a frame
-SMALLEST = 32  # a smaller picture is enlarged for the purpose
-PRESENT = 0.5  # an object is there if the head's surest places are surer than this
-FILLED = 0.9  # share of the picture beyond which an outline singles nothing out
-GRADED = 0.6  # the least of an object that fills the picture: it is all object, and yet some of it matters more
+MARGIN = 32  # pixels mirrored around the picture for the network, whose zero padding would cause a frame
+SMALLEST = 32  # a smaller picture is enlarged first
+PRESENT = 0.5  # an object is present if the highest probabilities of the head exceed this
+FILLED = 0.9  # an outline that covers more than this share of the picture singles nothing out
+GRADED = 0.6  # lowest value in an object that fills the picture and is therefore graded
 LANDSCAPES = (970, 972, *range(974, 981))  # ImageNet's alp, cliff, geyser, lakeside, ..., valley, volcano
-LANDSCAPE = 0.25  # probability of these that makes a picture without objects a landscape
-CONTRAST = 0.5  # weight of the mixed map's logit beside the head's; like GrabCut's settings chosen by cross-validation
+LANDSCAPE = 0.25  # probability of these from which a picture without objects is a landscape
+CONTRAST = 0.5  # weight of the mixed map's logit relative to the head's; chosen by cross-validation, as GrabCut's settings
 
 
 def saliency(image: torch.Tensor, method: str = "objects", *, map=None) -> Guide:
     """Map of what stands out in `image` (N, 3, H, W), as a Guide.
 
-    "objects", the default: a head trained on outlines of people, animals, vehicles, food, furniture and other things (see
-    `things`), with "mix" as a second opinion, made an outline by GrabCut. If the head sees nothing, contrast decides and the
-    note says so: an outline where it is clear, else a soft map; in a landscape 0.5 everywhere. "classical" needs no trained
-    head: a mix of two classical maps with class activations and faces, made an outline by GrabCut; "mix" is the same without
-    GrabCut, soft. "activation", "barrier", "connectivity", "frequency", "spectral", "center": single methods. "hub": a larger
-    network (an optional extra). `map`: a map of the
-    user's own instead (see `load_map`). Raises SettingError, and WeightsError where a network's weights are missing.
+    `method`: "objects", the default, is a head trained on outlines of people, animals, vehicles, food, furniture and other
+    things (see `things`), combined with "mix" and turned into an outline by GrabCut. If the head finds nothing, contrast
+    decides and the note says so: an outline if it is clear, else a soft map; in a landscape 0.5 everywhere. "classical" needs
+    no trained head: a mix of two classical maps with class activations and faces, turned into an outline by GrabCut. "mix" is
+    the same without GrabCut, a soft map. "activation", "barrier", "connectivity", "frequency", "spectral" and "center" are
+    single methods. "hub" is a larger network (an optional extra). `map`: the user's own map instead (see `load_map`). Raises
+    SettingError, and WeightsError if weights are missing.
     """
     if map is not None:
         return load_map(map, tuple(image.shape[-2:]), "the saliency map")
@@ -60,13 +60,13 @@ def saliency(image: torch.Tensor, method: str = "objects", *, map=None) -> Guide
 
 
 def center_prior(image: torch.Tensor) -> torch.Tensor:
-    """A Gaussian at the centre, a third of each side wide: photographers put things there."""
+    """A Gaussian at the centre, a third of each side wide: photographers tend to place their subject there."""
     rows, columns = (torch.linspace(-1, 1, side) if side > 1 else torch.zeros(1) for side in image.shape[-2:])
     return torch.exp(-(rows.view(-1, 1).square() + columns.square()) / (2 * (2 / 3) ** 2))[None, None]
 
 
 def spectral_residual(image: torch.Tensor) -> torch.Tensor:
-    """What is unusual in the spectrum (Hou & Zhang 2007): log amplitude minus its local mean, with the phase kept."""
+    """What is unusual in the spectrum (Hou & Zhang 2007): log amplitude minus its local mean, with the original phase."""
     grey = images.resize(image, 64).mean(1, keepdim=True)
     spectrum = torch.fft.fft2(grey)
     log = (spectrum.abs() + 1e-8).log()
@@ -87,8 +87,8 @@ def frequency_tuned(image: torch.Tensor) -> torch.Tensor:
 def barrier_distance(image: torch.Tensor, rounds: int = 3) -> torch.Tensor:
     """Minimum barrier distance to the border (Zhang et al. 2015), in Lab.
 
-    The cost of a path is how far the colour ranges along it, channel by channel; a pixel that no path from the border
-    reaches without crossing an edge is salient. Swept down, right, up and left, a row or column at once.
+    The cost of a path is the range of the colours along it, summed over channels; a pixel is salient if every path from the
+    border to it crosses an edge. Computed by sweeps down, right, up and left, one row or column at a time.
     """
     small = shrink(image, SIZE // 2)
     values = gaussian(rgb_to_lab(small), 1.0)[0].numpy()
@@ -113,8 +113,9 @@ def barrier_distance(image: torch.Tensor, rounds: int = 3) -> torch.Tensor:
 def boundary_connectivity(image: torch.Tensor, pieces: int = 250) -> torch.Tensor:
     """Contrast with regions that are well connected to the border (Zhu et al. 2014).
 
-    Pieces of like colour (SLIC); a piece's area is what can be reached from it without much change of colour; if much of
-    that lies on the border for its size, it is background. Salient is what differs from background nearby.
+    The picture is divided into superpixels (SLIC). The region of a superpixel is what can be reached from it without much
+    change of colour; if a large part of it, relative to its size, lies on the border, it is background. What differs from
+    nearby background is salient.
     """
     from skimage.segmentation import slic
 
@@ -146,16 +147,16 @@ def boundary_connectivity(image: torch.Tensor, pieces: int = 250) -> torch.Tenso
     return stretch(torch.from_numpy(contrast[parts]).float()[None, None], 0, 0.98)
 
 
-# What a network adds
+# Maps from networks
 
 
 @torch.no_grad()
 def class_activation(image: torch.Tensor, classes: int = 8) -> torch.Tensor:
-    """Where EfficientNet-Lite0 sees things (Zhou et al. 2016), at two sizes and mirrored, averaged.
+    """Class activation of EfficientNet-Lite0 (Zhou et al. 2016), averaged over two sizes and their mirror images.
 
-    Half of it: the activations of the likeliest classes, weighted by their probability. The other half: how strongly any of
-    the thousand classes answers, so a second thing of another kind is seen too. The square root evens out the peaks, as a
-    classifier looks at faces more than at flanks.
+    One half is the activation of the likeliest classes, weighted by their probabilities. The other half is the activation of
+    any of the thousand classes, which includes a second thing of another kind. The square root reduces the peaks, since a
+    classifier attends to faces more than to bodies.
     """
     network = load_lite0()
     weight, bias = network.classifier.weight[:, :, None, None], network.classifier.bias
@@ -177,7 +178,7 @@ def class_activation(image: torch.Tensor, classes: int = 8) -> torch.Tensor:
 
 
 def _without_margin(answer: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
-    """Answers at the picture's own places, without those at the mirrored margin around it."""
+    """Activations without those in the mirrored margin around the picture."""
     sides = [side + 2 * MARGIN for side in picture.shape[-2:]]
     answer = F.interpolate(answer, [side // 4 for side in sides], mode="bilinear", align_corners=False)
     cut = MARGIN // 4
@@ -185,9 +186,9 @@ def _without_margin(answer: torch.Tensor, picture: torch.Tensor) -> torch.Tensor
 
 
 def mixed_map(image: torch.Tensor) -> torch.Tensor:
-    """Class activation, barrier distance and boundary connectivity; where there is a face, the person before all else.
+    """Class activation, barrier distance and boundary connectivity, combined; people with faces have priority.
 
-    ImageNet's classes hold no people, which is why the faces must be sought on their own.
+    ImageNet has no class for people, so faces are detected separately.
     """
     mix = 0.55 * class_activation(image) + 0.25 * barrier_distance(image) + 0.2 * boundary_connectivity(image)
     mix = (mix / torch.quantile(mix, 0.98).clamp_min(0.5)).clamp(0, 1)
@@ -199,11 +200,11 @@ def mixed_map(image: torch.Tensor) -> torch.Tensor:
 
 
 def object_map(image: torch.Tensor, full: torch.Tensor, seen: Things | None = None, mix=None) -> tuple[torch.Tensor, str]:
-    """Where the trained head sees an object and contrast speaks for it, made an outline by GrabCut on the picture at full size.
+    """Objects found by the trained head and by contrast, turned into an outline by GrabCut on the picture at full size.
 
-    Furniture counts little beside other things: a table carries what matters. Objects that fill the picture are graded
-    by the mixed map, from `GRADED` to 1. Where the head sees nothing, contrast decides. `seen` is what the head sees and `mix`
-    the mixed map, if they are known.
+    Furniture next to other things counts little, as a table under food. Objects that fill the picture are graded by the mixed
+    map, from `GRADED` to 1. If the head finds nothing, contrast decides. `seen` is the output of `things` and `mix` the mixed
+    map, if they are already known.
     """
     if (image.amax((2, 3)) - image.amin((2, 3))).max() < FLAT:
         return _nothing(full)
@@ -221,8 +222,10 @@ def object_map(image: torch.Tensor, full: torch.Tensor, seen: Things | None = No
 
 
 def contrast_map(image: torch.Tensor, full: torch.Tensor, mix=None) -> tuple[torch.Tensor, str]:
-    """What stands out where the head knows nothing: nothing in a landscape; else an outline if contrast gives a clear one,
-    and the soft mixed map if not."""
+    """The map for a picture in which the head finds nothing.
+
+    In a landscape it is uniform; otherwise an outline if contrast gives a clear one, else the soft mixed map.
+    """
     likely = load_lite0(fine=False)(image)["logits"].softmax(1)[0]
     if likely[list(LANDSCAPES)].sum().item() > LANDSCAPE:
         return _nothing(full)
@@ -239,7 +242,7 @@ def _nothing(full: torch.Tensor) -> tuple[torch.Tensor, str]:
 
 
 def classical_map(image: torch.Tensor, full: torch.Tensor, mix=None) -> tuple[torch.Tensor, str]:
-    """The mixed map made an outline by GrabCut, on the picture at full size. Where nothing stands out, the mix itself."""
+    """The mixed map, turned into an outline by GrabCut on the picture at full size; the soft map if nothing stands out."""
     mix = mixed_map(image) if mix is None else mix
     mask = grab_cut(mix, image, full=full)
     if not 0.003 < mask.mean().item() < FILLED:
@@ -257,7 +260,7 @@ def _along_border(inside: torch.Tensor) -> float:
 
 
 def _apart(values: torch.Tensor, inside: torch.Tensor) -> float:
-    """How much more a map has on average inside a mask than outside."""
+    """Difference of the means of a map inside and outside a mask."""
     return (values[inside].mean() - values[~inside].mean()).item()
 
 

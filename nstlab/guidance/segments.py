@@ -1,4 +1,4 @@
-"""Segments: which things a picture holds, as labels; with names where a network knows them."""
+"""Segments: the regions of a picture, as labels; with names if a network recognises them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,22 +18,22 @@ from nstlab.guidance.things import Things, things
 from nstlab.networks.saliency_head import NAMES, STUFF
 
 SIZE = 320  # long side in pixels at which regions are found
-SMALLEST = 32  # a smaller picture is enlarged for the purpose
+SMALLEST = 32  # a smaller picture is enlarged first
 MOST = 64  # distinct labels in a labels file
 SHARES = {"semantic": (1.0, 0.5, 0.35), "color": (0.0, 1.0, 0.5)}  # of deep features, colour, position
 METHODS = ("things", "semantic", "color", "deeplab", "hub")
 REGIONS = (*NAMES[1:], *STUFF, NAMES[0])  # the names of regions
-UNKNOWN = 0.4  # a background of which no kind is likelier stays without a kind
+UNKNOWN = 0.4  # background stays unnamed unless a kind of it is likelier than this
 CLUSTERED = "k-means on EfficientNet-Lite0 features, colour, position -> guided filter"
-LEAST = 0.005  # share of the picture below which a named region is given to its neighbours
+LEAST = 0.005  # share of the picture below which a named region is merged with its neighbours
 
 
 @dataclass(frozen=True)
 class Segments:
-    """Labels (N, H, W), int64, 0 to `count` - 1, the largest region first unless they have numbers of their own.
+    """Labels (N, H, W), int64, 0 to `count` - 1, ordered from the largest region to the smallest unless they are predefined.
 
-    `method` says how they were made; `note` is what the user should know about them, often nothing. `names` gives the name of
-    each label and `scores` how sure it is, from 0 to 1, where the method knows; else they are empty.
+    `method` says how they were made; `note` holds what the user should know about them and is often empty. `names` has the
+    name of each label and `scores` its confidence in [0, 1], if the method provides them. Raises SettingError for other labels.
     """
 
     labels: torch.Tensor
@@ -50,7 +50,7 @@ class Segments:
 
     @property
     def count(self) -> int:
-        """One more than the highest label; some may mark no pixel."""
+        """One more than the highest label; some labels may have no pixel."""
         return max(int(self.labels.max()) + 1, len(self.names))
 
     def areas(self) -> list[float]:
@@ -58,15 +58,15 @@ class Segments:
         return (torch.bincount(self.labels.flatten(), minlength=self.count).double() / self.labels.numel()).tolist()
 
     def mask(self, label: int, feather: float = 0.0) -> torch.Tensor:
-        """Map (N, 1, H, W) of one label; `feather` blurs its border by so many pixels."""
+        """Map (N, 1, H, W) of one label, blurred by `feather` pixels."""
         return gaussian((self.labels == label)[:, None].float(), feather)
 
     def masks(self, feather: float = 0.0) -> torch.Tensor:
-        """Maps (N, count, H, W) of all labels; they add up to 1 everywhere."""
+        """Maps (N, count, H, W) of all labels, blurred by `feather` pixels; they add up to 1 everywhere."""
         return gaussian(F.one_hot(self.labels, self.count).movedim(-1, 1).float(), feather)
 
     def resized(self, size: int | tuple[int, int]) -> "Segments":
-        """The labels for a picture of another size; each pixel takes the label at its centre."""
+        """The labels at another size; each pixel has the label at its centre."""
         target = images.fit(tuple(self.labels.shape[-2:]), size)
         return replace(self, labels=_nearest(self.labels, target))
 
@@ -78,14 +78,13 @@ class Segments:
 def segments(image: torch.Tensor, k: int = 5, method: str = "things", *, labels=None, seed: int = 0) -> Segments:
     """Regions of `image` (N, 3, H, W), as Segments.
 
-    "things", the default: regions with names and scores by a trained head: person, animal, vehicle, food, furniture, other
-    thing; sky, water, plants, ground, building, room; background for what has no name. A picture has at most `k`, the largest;
-    a label has the same name in all pictures. Where no names are told apart, k-means serves and the note says so. "semantic":
-    at most `k` regions, k-means on features of EfficientNet-Lite0 at three strides, colour, and position, their borders laid
-    on the picture's edges. "color": the same
-    without the network. "deeplab": DeepLabV3's 21 named classes, downloaded on first use; "hub": a larger segmenter's 150
-    (an optional extra); `k` does not count for either. `labels`:
-    labels of the user's own instead (see `load_labels`). Raises SettingError, WeightsError.
+    `method`: "things", the default, gives regions with names and scores from a trained head: person, animal, vehicle, food,
+    furniture, other thing; sky, water, plants, ground, building, room; background for the rest. The `k` largest of each picture
+    are kept, and a label has the same name in all pictures. If only one name is found, k-means is used and the note says so.
+    "semantic" gives at most `k` regions by k-means on features of EfficientNet-Lite0 at three strides, colour and position,
+    with borders aligned to the picture's edges; "color" is the same without the network. "deeplab" gives the 21 named classes
+    of DeepLabV3 (downloaded on first use), "hub" 150 named classes of a larger network (an optional extra); both ignore `k`.
+    `labels`: the user's own labels instead (see `load_labels`). Raises SettingError, WeightsError.
     """
     image = images.check(image).detach()
     size = tuple(image.shape[-2:])
@@ -110,11 +109,11 @@ def segments(image: torch.Tensor, k: int = 5, method: str = "things", *, labels=
 
 
 def load_labels(source, size: tuple[int, int] | None = None) -> Segments:
-    """Labels of the user's own, fitted to `size` (H, W) without mixing neighbours.
+    """The user's own labels, resized to `size` (H, W) by nearest neighbour.
 
-    `source` is a .npy file or an array of whole numbers, which are the labels; a picture file in flat colours, whose colours
-    are numbered from dark to bright; or Segments. A picture of brush-soft or JPEG-blurred borders has too many colours: an
-    error says so.
+    `source` is a .npy file or an array of whole numbers, which are the labels; a picture file in flat colours, which are
+    numbered from dark to bright; or Segments. Raises SettingError, for example for a picture with too many colours, such as
+    one with soft brushes or JPEG compression.
     """
     if isinstance(source, Segments):
         found = source
@@ -165,9 +164,9 @@ def _nearest(labels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 @torch.no_grad()
 def describe(image: torch.Tensor, shares=SHARES["semantic"]) -> torch.Tensor:
-    """What each place of one picture is like, (1, C, h, w) at an eighth of its size: deep features, colour and position.
+    """A description (1, C, h, w) of each place of one picture, at an eighth of its size: deep features, colour and position.
 
-    Deep features of each stride have length 1 at each place; the three parts count as `shares` say.
+    Deep features of each stride have length 1 at each place; `shares` are the weights of the three parts.
     """
     deep_share, color_share, place_share = shares
     grid = [-(-side // 8) for side in image.shape[-2:]]
@@ -225,7 +224,7 @@ def _cluster(picture: torch.Tensor, k: int, shares, seed: int) -> torch.Tensor:
 
 
 def working_size(picture: torch.Tensor) -> torch.Tensor:
-    """The picture at the size at which regions are found."""
+    """The picture at the size at which regions are computed."""
     small = shrink(picture, SIZE)
     if min(small.shape[-2:]) < SMALLEST:
         small = images.resize(small, tuple(max(side, SMALLEST) for side in small.shape[-2:]))
@@ -233,7 +232,7 @@ def working_size(picture: torch.Tensor) -> torch.Tensor:
 
 
 def refined(belief: torch.Tensor, small: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
-    """Coarse maps (1, C, h, w) at the picture's size, their borders laid on its edges."""
+    """Coarse maps (1, C, h, w) at the size of the picture, with borders aligned to its edges."""
     belief = F.interpolate(belief, small.shape[-2:], mode="bilinear", align_corners=False)
     fine = guided_filter(belief, small, max(2, max(small.shape[-2:]) // 40), 1e-3, full=picture)
     if fine.shape[-2:] != picture.shape[-2:]:
@@ -245,7 +244,7 @@ def refined(belief: torch.Tensor, small: torch.Tensor, picture: torch.Tensor) ->
 
 
 def named_regions(pictures: list[torch.Tensor], k: int, seed: int, device) -> Segments:
-    """Segments of pictures (1, 3, H, W) of one size, at most `k` a picture, by name; by k-means if no name is told apart."""
+    """Named Segments of pictures (1, 3, H, W) of equal size, at most `k` each; by k-means if there is only one name."""
     found = [named_masks(picture, k) for picture in pictures]
     areas = {name: sum(regions[name][0].sum().item() for regions in found if name in regions) for name in REGIONS}
     names = sorted((name for name in REGIONS if areas[name]), key=lambda name: -areas[name])
@@ -263,10 +262,10 @@ def named_regions(pictures: list[torch.Tensor], k: int, seed: int, device) -> Se
 def named_masks(
     picture: torch.Tensor, k: int = len(REGIONS), seen: Things | None = None
 ) -> dict[str, tuple[torch.Tensor, float]]:
-    """Of one picture: {name of `REGIONS`: (mask (1, H, W), mean probability)}; the masks are disjoint and leave nothing out.
+    """{name of `REGIONS`: (mask (1, H, W), mean probability)} of one picture; the masks are disjoint and cover it.
 
-    Background is what the head knows to be no thing without knowing what it is. Names of less than `LEAST` of the picture and
-    all but the `k` largest are given to their neighbours. `seen` is what the head sees, if that is known.
+    Background is what is no thing and of no known kind. Regions of less than `LEAST` of the picture, and all but the `k`
+    largest, are merged with their neighbours. `seen` is the output of `things`, if it is already known.
     """
     seen = seen or things(picture)
     unknown = torch.full_like(seen.objects, UNKNOWN)

@@ -1,6 +1,6 @@
-"""The adversarial game: what the critic and the generator each want, and how to keep one from running away.
+"""Adversarial losses for the critic and the generator, and a gate that keeps the two in balance.
 
-All losses are scalars. Logits are (N, 1, h, w), or a list of them over the scales of a critic; every scale counts alike.
+All losses are scalars. Logits are (N, 1, h, w), or a list of them over the scales of a critic; all scales have the same weight.
 """
 
 import torch
@@ -15,9 +15,9 @@ BLOCK = 10  # pixels: what Sanakoyeu et al. average over
 
 
 def discriminator_loss(real, fake, form: str = "hinge") -> torch.Tensor:
-    """What the critic makes small: logits high on real pictures and low on made ones.
+    """The critic's loss: low when logits are high on real pictures and low on generated ones.
 
-    "lsgan": squared distance to 1 and to 0, halved (Mao et al. 2017). "hinge": how far short of 1 and of -1 (Lim & Ye 2017).
+    "lsgan": half the squared distances to 1 and to 0 (Mao et al. 2017). "hinge": shortfall from 1 and from -1 (Lim & Ye 2017).
     "vanilla": cross-entropy (Goodfellow et al. 2014). Raises SettingError for another form.
     """
     choose("form", form, FORMS)
@@ -29,9 +29,10 @@ def discriminator_loss(real, fake, form: str = "hinge") -> torch.Tensor:
 
 
 def generator_loss(fake, form: str = "hinge") -> torch.Tensor:
-    """What the generator makes small: the critic should take its pictures for real ones. Forms as above.
+    """The generator's loss: low when the critic takes its pictures for real ones. Forms as in `discriminator_loss`.
 
-    "vanilla" is the form that keeps its gradient while the critic is sure (Goodfellow et al. 2014, section 3).
+    "vanilla" is the non-saturating form, whose gradient does not vanish when the critic is sure (Goodfellow et al. 2014,
+    section 3).
     """
     choose("form", form, FORMS)
     if form == "lsgan":
@@ -42,7 +43,8 @@ def generator_loss(fake, form: str = "hinge") -> torch.Tensor:
 def feature_matching(ours, theirs) -> torch.Tensor:
     """Mean absolute difference of the critic's features, over all layers and scales (pix2pixHD, Wang et al. 2018).
 
-    Lists of features (N, C, h, w), or lists of such lists over scales; `theirs`, of the real pictures, gets no gradient.
+    Takes lists of features (N, C, h, w), or lists of such lists over scales; `theirs`, the features of the real pictures, get
+    no gradient. Raises SettingError if the shapes differ.
     """
     ours, theirs = _flat(ours), _flat(theirs)
     pairs = [(a, b) for a, b in zip(ours, theirs, strict=False) if a.shape == b.shape]
@@ -52,10 +54,10 @@ def feature_matching(ours, theirs) -> torch.Tensor:
 
 
 def edge_smoothed(image: torch.Tensor, threshold: float = 0.2, reach: int = 3, sigma: float = 1.5) -> torch.Tensor:
-    """The image, blurred within `reach` pixels of its edges (CartoonGAN, Chen et al. 2018).
+    """The image (N, 3, H, W), blurred within `reach` pixels of its edges (CartoonGAN, Chen et al. 2018).
 
-    Shown to the critic as made pictures, they teach it that soft edges are wrong. An edge is where Sobel's gradient is over
-    `threshold` (a step from 0 to 1 has 1); `sigma` in pixels is the blur's deviation.
+    Shown to the critic as generated pictures, such images teach it that soft edges are wrong. An edge is where Sobel's gradient
+    exceeds `threshold` (a step from 0 to 1 has 1); `sigma` is the standard deviation of the blur in pixels.
     """
     reach = check_count("reach", reach, least=0)
     near = F.max_pool2d((sobel(images.check(image)) > threshold).float(), 2 * reach + 1, stride=1, padding=reach)
@@ -64,20 +66,20 @@ def edge_smoothed(image: torch.Tensor, threshold: float = 0.2, reach: int = 3, s
 
 @torch.no_grad()
 def accuracy(real, fake, form: str = "hinge") -> float:
-    """Share of the patches, real and made, that the critic judges rightly; the line is 0.5 for "lsgan" and 0 for the others."""
+    """Share of the patches, real and generated, that the critic classifies correctly; threshold 0.5 for "lsgan", else 0."""
     line = 0.5 if choose("form", form, FORMS) == "lsgan" else 0.0
     right = _mean(real, lambda x: (x > line).float()) + _mean(fake, lambda x: (x <= line).float())
     return float(right) / 2
 
 
 class Gate:
-    """Whose turn it is, by the critic's success (Sanakoyeu et al. 2018): a critic that is always right teaches nothing.
+    """Decides from the critic's accuracy which network is trained next (Sanakoyeu et al. 2018).
 
-    `rate` is a moving average of its accuracy, each new value weighing `momentum`. The critic is trained while the rate is
-    below `high`, the generator while it is `low` or above, so both between the two; a weak
-    critic settles at about `low`, a strong one at about `high`. In the paper's code, strictly one of
-    them is trained at each step: the generator at a rate of 0.8 or more, else the critic, with a momentum of 0.05 and a rate
-    that starts at 0.8: Gate(low=0.8, high=0.8).
+    A critic that is always right gives the generator no useful gradient. `rate` is a moving average of its accuracy in which
+    each new value has the weight `momentum`. The critic is trained while the rate is below `high`, the generator while it is
+    at least `low`; between the two, both are. A weak critic settles at about `low`, a strong one at about `high`. The paper's
+    code trains exactly one of them at each step: the generator at a rate of 0.8 or more, else the critic, with a momentum of
+    0.05 and an initial rate of 0.8, which is Gate(low=0.8, high=0.8). Raises SettingError for values out of range.
     """
 
     def __init__(self, low: float = 0.65, high: float = 0.8, momentum: float = 0.05):
@@ -90,17 +92,17 @@ class Gate:
         self.rate = high
 
     def update(self, accuracy: float) -> None:
-        """Take in the critic's accuracy at this step."""
+        """Update the rate with the critic's accuracy at this step."""
         self.rate += self.momentum * (accuracy - self.rate)
 
     @property
     def train_discriminator(self) -> bool:
-        """Whether the critic learns at the next step."""
+        """Whether the critic is trained at the next step."""
         return self.rate < self.high
 
     @property
     def train_generator(self) -> bool:
-        """Whether the generator learns at the next step."""
+        """Whether the generator is trained at the next step."""
         return self.rate >= self.low
 
     def state_dict(self) -> dict:
@@ -108,20 +110,24 @@ class Gate:
         return {"rate": self.rate}
 
     def load_state_dict(self, state: dict) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
         self.rate = float(state["rate"])
 
 
 def transformed_image_loss(output: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
-    """Mean squared difference of two images once averaged over every 10x10 pixels (Sanakoyeu et al. 2018): colours and large
-    forms are to stay, strokes are free. A smaller picture is averaged whole."""
+    """Mean squared difference of two images (N, 3, H, W), each averaged over 10x10 pixels (Sanakoyeu et al. 2018).
+
+    Colours and large forms are kept, strokes are free. A picture with sides under 10 pixels is averaged over the whole side.
+    """
     kernel = tuple(min(BLOCK, side) for side in output.shape[-2:])
     return F.mse_loss(*(F.avg_pool2d(image, kernel, stride=1) for image in (output, photo)))
 
 
 def style_aware_content_loss(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
-    """Mean absolute difference of the encodings of output and photo, by the encoder that is being trained (Sanakoyeu et al.
-    2018): it learns which details the style cares for. The gradient goes into both."""
+    """Mean absolute difference of the encodings of output and photo by the encoder in training (Sanakoyeu et al. 2018).
+
+    Gradients flow into both, so the encoder learns which details matter for the style.
+    """
     return F.l1_loss(ours, theirs)
 
 

@@ -1,4 +1,4 @@
-"""What every loss is."""
+"""Base class of the losses, and weights scaled to add up to 1."""
 
 import torch
 from torch import nn
@@ -7,15 +7,15 @@ from nstlab.errors import SettingError, check_weight
 
 
 class Loss(nn.Module):
-    """A scalar read from features. `layers` names those it reads; `prepare` makes its targets for one picture size."""
+    """A scalar computed from features. `layers` names the layers it reads; `prepare` computes its targets for one size."""
 
     layers: tuple[str, ...] = ("image",)
 
     def prepare(self, encoder, size: tuple[int, int]) -> None:
-        """Make the targets for an output of (H, W) pixels. Called again whenever the scale changes."""
+        """Compute the targets for an output of (H, W) pixels. Called again whenever the size changes."""
 
     def forward(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The loss, a scalar in float32, of features as an Encoder returns them."""
+        """The loss (a float32 scalar) of features {layer: (N, C, h, w)} as returned by an Encoder."""
         raise TypeError(f"{type(self).__name__} says nowhere how it is computed")
 
     def __repr__(self) -> str:
@@ -23,7 +23,7 @@ class Loss(nn.Module):
 
 
 def shares(things, weights=None) -> dict:
-    """{thing: share}, the shares in proportion to `weights` (equal without them) and adding up to 1."""
+    """{thing: share}: shares proportional to `weights` (equal by default) that add up to 1. Raises SettingError."""
     things = tuple(things)
     weights = [1.0] * len(things) if weights is None else [check_weight("in a list", w) for w in weights]
     if not things or len(weights) != len(things) or sum(weights) == 0:

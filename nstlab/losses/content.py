@@ -16,7 +16,7 @@ def content_loss(features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 class ContentLoss(Loss):
     """Distance to the features of `content` (1, 3, H, W) at `layers`, averaged over layers by their weights.
 
-    `rescale(channels, places)` multiplies a layer's term: how a paper's own normalisation is had (see presets).
+    `rescale(channels, places)` is a factor for a layer's term, for the normalisation used in a paper (see presets).
     """
 
     def __init__(self, content: torch.Tensor, layers=("relu4_2",), layer_weights=None, rescale=None):

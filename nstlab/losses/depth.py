@@ -1,7 +1,7 @@
 """Depth: what was near stays near (Liu et al. 2017; Ioannou & Maddock 2022).
 
-Theirs is the mean squared difference of what a depth network sees in both pictures. Such networks know depth only up to
-scale and shift, so here the two maps are aligned first: the loss is one less their correlation.
+In the papers, it is the mean squared difference of a depth network's output for both pictures. Such networks predict depth only
+up to scale and shift, so here the two maps are aligned first: the loss is 1 - their correlation.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from nstlab.losses.base import Loss
 
 
 def depth_loss(found: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """1 - correlation of two depth maps (1, 1, H, W): 0 if one is a rising affine function of the other, 2 if reversed.
+    """1 - correlation of two depth maps (1, 1, H, W): 0 if one is an increasing affine function of the other, 2 if decreasing.
 
-    A flat target has no depth to keep: then 0.
+    It is 0 for a flat target, which has no depth to keep.
     """
     x, y = found - found.mean(), target - target.mean()
     if y.square().mean() < 1e-8:
@@ -25,10 +25,10 @@ def depth_loss(found: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 class DepthLoss(Loss):
-    """`depth_loss` between what `estimator` sees in the picture and the photo's own depth.
+    """`depth_loss` between the estimator's nearness of the picture and the nearness of the photo.
 
-    `estimator` takes an image (1, 3, H, W) to nearness (1, 1, H, W) and lets gradients through, such as
-    `networks.scene_depth.scene_depth`. `target` is the photo's true nearness, if it is known; else the estimator's view of it.
+    `estimator` maps an image (1, 3, H, W) to nearness (1, 1, H, W) and is differentiable, such as
+    `networks.scene_depth.scene_depth`. `target` is the true nearness of the photo, if known; by default it is estimated, too.
     """
 
     def __init__(self, content: torch.Tensor, estimator: Callable[[torch.Tensor], torch.Tensor], target=None):

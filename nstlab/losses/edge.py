@@ -1,4 +1,4 @@
-"""Edges: outlines stay where they were (Lapstyle, Li et al. 2017), and new strokes cost nothing (one-sided)."""
+"""Edges: losses that keep outlines in place, two-sided (Lapstyle, Li et al. 2017) or one-sided, where new strokes are free."""
 
 import torch
 import torch.nn.functional as F
@@ -15,12 +15,12 @@ def laplacian_loss(image: torch.Tensor, content: torch.Tensor, pool: int = 4) ->
 
 
 def one_sided_edge_loss(image: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
-    """Mean square of the edge strength that the content has and the image lacks; edges that are new cost nothing."""
+    """Mean square of the edge strength present in the content and missing in the image; new edges cost nothing."""
     return F.relu(sobel(content) - sobel(image)).square().mean()
 
 
 class EdgeLoss(Loss):
-    """Mean of `laplacian_loss` over the pool sizes that the picture is large enough for."""
+    """Mean of `laplacian_loss` over those pool sizes that fit three times into the shorter side of the picture."""
 
     def __init__(self, content: torch.Tensor, pools=(2, 4)):
         super().__init__()

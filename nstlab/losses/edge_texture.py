@@ -1,7 +1,7 @@
-"""Edge texture: how the painting draws its edges goes onto the photo's edges, its fills into the areas between.
+"""Edge texture: transfers the texture of the painting's edges to the photo's edges, and that of its areas to the areas between.
 
-"Structure-aware style transfer based on multi-scale and edge texture" (AL-Mekhlafi & Liu 2025) is named by the survey; its
-text could not be located, so this is a reading: guided Gram matrices on edges and off them, at several scales.
+The survey cites "Structure-aware style transfer based on multi-scale and edge texture" (AL-Mekhlafi & Liu 2025). Its text could
+not be located, so this is an interpretation: guided Gram matrices on edges and between them, at several scales.
 """
 
 import torch
@@ -19,9 +19,9 @@ LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 
 
 def edge_mask(image: torch.Tensor, share: float = 0.2, faintest: float = 0.05) -> torch.Tensor:
-    """Mask (1, 1, H, W) of the strongest `share` of edges, one pixel wider: 1 on them, 0 elsewhere.
+    """Mask (1, 1, H, W) of the pixels with the strongest `share` of gradients, dilated by one pixel: 1 on edges, else 0.
 
-    Blurred by a pixel first, or noise would pass for edges; what is weaker than `faintest` of full contrast is none.
+    The image is blurred by a pixel first, so that noise is not taken for edges. Gradients below `faintest` are no edges.
     """
     strength = sobel(gaussian(image, 1.0))
     least = torch.quantile(strength.flatten()[:: 1 + strength.numel() // 10_000_000], 1 - share).clamp_min(faintest)
@@ -31,9 +31,9 @@ def edge_mask(image: torch.Tensor, share: float = 0.2, faintest: float = 0.05) -
 class EdgeTextureLoss(Loss):
     """Gram distance on edges (share `eta`) and off them (1 - `eta`), summed over scales with weights 1, 1/2, 1/4.
 
-    `scales` are the factors by which the picture is averaged down, 1 first. `guides` may give the masks (photo's, painting's)
-    instead of their edges. A painting with next to no edges is matched as a whole; `notes` says so. With masks of ones, one
-    scale and the layers of StyleLoss it is StyleLoss.
+    `scales` are the factors by which the picture is downsampled, 1 first. `guides` = (mask on the photo, mask on the painting)
+    replaces the detected edges. A painting with hardly any edges is matched as a whole, and `notes` says so. With masks of
+    ones, one scale and the layers of StyleLoss, it equals StyleLoss.
     """
 
     def __init__(self, content, style, *, eta: float = 0.5, layers=LAYERS, scales=(1, 2, 4), guides=None):
@@ -63,7 +63,7 @@ class EdgeTextureLoss(Loss):
             self.targets.append((0.5**number, scale, parts))
 
     def _parts(self, here, there, ours, theirs) -> list:
-        """[(share, Gram under the picture's mask, painting's Gram under its own mask), ...] of one layer: edges, then fills."""
+        """[(share, guided Gram of the picture, the painting's Gram matrix), ...] of one layer: edges, then areas between."""
         edges, drawn = _place(here, ours), _place(there, theirs)
         pairs = [(share, *masks) for share, masks in zip(self.eta_shares, ((edges, drawn), (1 - edges, 1 - drawn))) if share]
         pairs = [pair for pair in pairs if float(pair[1].sum()) > 0]  # what the photo has none of is left out
@@ -85,5 +85,5 @@ class EdgeTextureLoss(Loss):
 
 
 def _place(mask: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-    """The mask at a layer's places: marked where any of its pixels is."""
+    """The mask at the resolution of a layer: a place is marked if any of its pixels is."""
     return F.adaptive_max_pool2d(mask.to(features.device).float(), features.shape[-2:])

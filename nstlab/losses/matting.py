@@ -1,4 +1,4 @@
-"""Photorealism: inside every 3x3 window the picture's colours are an affine function of the photo's (Luan et al. 2017)."""
+"""Photorealism: in every 3x3 window, the colours should be an affine function of the photo's (Luan et al. 2017)."""
 
 import torch
 
@@ -8,7 +8,7 @@ from nstlab.matting import EPS, matting_energy, window_model
 
 
 class MattingLoss(Loss):
-    """`matting_energy` to the photo over 9 C H W: the share of each pixel's variance that no recolouring explains."""
+    """`matting_energy` relative to the photo, divided by 9 C H W: the mean variance that no local recolouring explains."""
 
     def __init__(self, content: torch.Tensor, eps: float = EPS):
         super().__init__()

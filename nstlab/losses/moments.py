@@ -7,6 +7,8 @@ from nstlab.stats import mean_std
 
 
 def moment_loss(features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean squared difference of the channels' means, and of their standard deviations, of features (N, C, h, w) and those of
-    the style (N, C, h', w'), added up."""
+    """Mean squared difference of the channels' means plus that of their standard deviations.
+
+    `features` (N, C, h, w) and `target` (N, C, h', w') may differ in size.
+    """
     return sum(F.mse_loss(ours, theirs) for ours, theirs in zip(mean_std(features), mean_std(target), strict=True))

@@ -1,4 +1,7 @@
-"""The weightings of two papers, exactly, and of what is kept. Ours is gram / (C N) and mean squares; theirs are other sums."""
+"""Losses and weights exactly as in two papers, and the weights of the preserving losses.
+
+The papers normalise differently from our losses, which use Gram matrices over C N and mean squares.
+"""
 
 import torch
 
@@ -6,7 +9,7 @@ from nstlab.losses.base import Loss
 from nstlab.losses.content import ContentLoss
 from nstlab.losses.style import StyleLoss
 
-KEPT = {"inside": 40.0, "structure": 32.0, "semantic": 4.0}  # beside content 1, of what keeps and paints
+KEPT = {"inside": 40.0, "structure": 32.0, "semantic": 4.0}  # weights of the preserving losses, with content 1
 
 
 def gatys2016(content: torch.Tensor, style: torch.Tensor, ratio: float = 1e-3) -> tuple[dict[str, Loss], dict[str, float]]:

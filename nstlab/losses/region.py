@@ -1,4 +1,4 @@
-"""Style by region: Gram matrices over the places that a guide marks (Gatys et al. 2017)."""
+"""Style by region: Gram matrices over the places marked by a guide (Gatys et al. 2017)."""
 
 import torch
 import torch.nn.functional as F
@@ -16,24 +16,23 @@ FEWEST = 1e-3  # share of the picture; a region smaller than this has no statist
 
 
 def painted_places(guide: torch.Tensor) -> torch.Tensor:
-    """Where a graded guide asks for the style inside: all of what matters alike, whatever it is worth."""
+    """The map (N, 1, H, W) in which every place of importance `PAINTED` or more has weight 1, and less important ones less."""
     return (guide / PAINTED).clamp(0, 1)
 
 
 def guided_gram(features: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
-    """Gram matrix (N, C, C) over the places that a guide T (1 or N, 1, h, w) marks: sum_p T_p^2 f_p f_p^T / (C sum T^2).
+    """Gram matrix (N, C, C) over the places marked by a guide T (1 or N, 1, h, w): sum_p T_p^2 f_p f_p^T / (C sum T^2).
 
-    For a mask of zeros and ones it is the Gram matrix of the masked places alone; for a uniform guide it is `gram`. Raises
-    SettingError for a guide that is 0 everywhere. To use one guide often, make a GuidedGram of it.
+    For a mask of zeros and ones, it is the Gram matrix of the masked places; for a uniform guide, it is `gram`. Raises
+    SettingError for a guide that is 0 everywhere. For repeated use of a guide, create a GuidedGram.
     """
     return GuidedGram(guide)(features)
 
 
 class GuidedGram:
-    """`guided_gram` under one guide (1 or N, 1, h, w), which is looked at once: calls do not wait for a GPU.
+    """`guided_gram` for a fixed guide (1 or N, 1, h, w), which is checked once, so that calls do not synchronise with a GPU.
 
-    With `checked` False the guide is not looked at at all: a uniform one is no special case, and one that is 0 everywhere gives
-    0.
+    With `checked` False the guide is not checked: a uniform guide is no special case, and one that is 0 everywhere gives 0.
     """
 
     def __init__(self, guide: torch.Tensor, checked: bool = True):
@@ -52,11 +51,11 @@ class GuidedGram:
 
 
 class RegionStyleLoss(Loss):
-    """A style for each region: the sum over regions of the Gram distance between a region of the picture and its painting.
+    """A style for each region: the weighted sum of the Gram distances between regions of the picture and their paintings.
 
-    `regions` is a list of (guide (1, 1, H, W) on the picture, painting (1, 3, H, W), guide on the painting or None for all
-    of it); `weights` one number a region, in proportion to the regions' areas if None. A region that is all but empty on
-    the painting falls back to the whole painting; `notes` says so. One region with a uniform guide equals StyleLoss.
+    `regions` is a list of (guide (1, 1, H, W) on the picture, painting (1, 3, H, W), guide on the painting, or None for the
+    whole painting). `weights` has one number per region; by default they are proportional to the areas. If a region is almost
+    empty on its painting, the whole painting is used and `notes` says so. One region with a uniform guide equals StyleLoss.
     """
 
     def __init__(self, regions, layers=STYLE_LAYERS, layer_weights=None, weights=None, scale: float = 1.0):
@@ -95,7 +94,7 @@ class RegionStyleLoss(Loss):
 
 
 class DampedStyleLoss(RegionStyleLoss):
-    """The painting's style with less say inside the salient region: a guide T = 1 - d S. d = 0 is StyleLoss exactly."""
+    """Style with reduced weight inside the salient region S: the guide is T = 1 - d S. d = 0 is exactly StyleLoss."""
 
     def __init__(self, style: torch.Tensor, guide: torch.Tensor, d: float = 0.5, **options):
         if not 0 <= d <= 1:

@@ -1,6 +1,6 @@
-"""Saliency: content counts more where the guide says that it matters, at the same content strength overall.
+"""Saliency: weights content by a guide, at the same content strength overall.
 
-The survey asks for it without an equation; the weights with mean 1 are what makes a comparison fair (compare Liu et al. 2019).
+The survey gives no equation; weights with mean 1 make a comparison fair (compare Liu et al. 2019).
 """
 
 import torch
@@ -12,10 +12,10 @@ from nstlab.stats import single
 
 
 def mean_one_weights(guide: torch.Tensor, size: tuple[int, int], k: float) -> torch.Tensor:
-    """(1 + k S) / mean(1 + k S) at `size` (h, w), for each map S of (N, 1, H, W), averaged over areas.
+    """(1 + k S) / mean(1 + k S) at `size` (h, w), for each map S of `guide` (N, 1, H, W), area-averaged.
 
-    The mean is 1 whatever k and S are, so the weights move content strength about and never add any. k = 0, or the same S
-    everywhere, gives 1 everywhere.
+    The mean is 1 for all k and S, so the weights redistribute content strength and never add any. k = 0 or a uniform S gives
+    1 everywhere.
     """
     raised = 1 + check_weight("k", k) * at_size(guide, size)
     return raised / raised.mean((1, 2, 3), keepdim=True)
@@ -27,7 +27,7 @@ def weighted_content_loss(features: torch.Tensor, target: torch.Tensor, weights:
 
 
 class SaliencyContentLoss(ContentLoss):
-    """ContentLoss with every place weighted by `mean_one_weights` of `guide` (1, 1, H, W). k = 0 is ContentLoss exactly."""
+    """ContentLoss with places weighted by `mean_one_weights` of `guide` (1, 1, H, W). k = 0 is exactly ContentLoss."""
 
     def __init__(self, content: torch.Tensor, guide: torch.Tensor, k: float = 8.0, **options):
         super().__init__(content, **options)

@@ -1,7 +1,8 @@
-"""Selective emphasis: content counts more at some places and in some channels.
+"""Selective emphasis: content weighted by place and by channel.
 
-"Neural style transfer for selective feature emphasis" (Kumar & Rexie 2024) is named by the survey; its text could not be
-located, so this is a reading: places by a map as in SaliencyContentLoss, channels by what is peculiar to the marked region.
+The survey cites "Neural style transfer for selective feature emphasis" (Kumar & Rexie 2024). Its text could not be located, so
+this is an interpretation: places are weighted by a map as in SaliencyContentLoss, channels by how much they distinguish the
+marked region.
 """
 
 import torch
@@ -12,10 +13,10 @@ from nstlab.stats import single
 
 
 def channel_attention(features: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
-    """Weights (1, C, 1, 1) of mean 1 for features (1, C, h, w): high where a channel fires more inside the map than outside.
+    """Weights (1, C, 1, 1) of mean 1 for features (1, C, h, w): high for channels more active inside the map than outside.
 
-    softmax over channels of (mean inside - mean outside) / tau, times C; tau is the deviation of those differences. A
-    uniform map has no inside: all weights are 1.
+    softmax over channels of (mean inside - mean outside) / tau, times C, where tau is the standard deviation of these
+    differences. For a uniform map all weights are 1.
     """
     places = at_size(guide, features.shape[-2:]).to(features.device)
     if bool((places == places.flatten()[0]).all()):
@@ -29,9 +30,9 @@ def channel_attention(features: torch.Tensor, guide: torch.Tensor) -> torch.Tens
 
 
 class SelectiveContentLoss(SaliencyContentLoss):
-    """SaliencyContentLoss whose channels are weighted too, by `channel_attention` of the photo (`channels` False: not).
+    """SaliencyContentLoss with channels also weighted, by `channel_attention` of the photo (unless `channels` is False).
 
-    k = 0 without channels is ContentLoss exactly.
+    k = 0 with `channels` False is exactly ContentLoss.
     """
 
     def __init__(self, content, guide, k: float = 4.0, *, channels: bool = True, layers=("relu3_1", "relu4_2"), **options):

@@ -1,6 +1,6 @@
-"""Semantic preservation: a region's deep features stay near the photo's, whatever its size: by a map, or by priorities.
+"""Semantic preservation: keeps the deep features of a region near the photo's, whatever its size; by a map or by priorities.
 
-The survey names it without an equation; per region and divided by the region's area is a reading of it.
+The survey gives no equation; a mean per region, divided by its area, is an interpretation.
 """
 
 import torch
@@ -21,9 +21,9 @@ def region_distances(features: torch.Tensor, target: torch.Tensor, masks: torch.
 
 
 class InsideContentLoss(ContentLoss):
-    """The mean of ContentLoss over the places that a map (1, 1, H, W) marks, by its values; 0 for an empty map.
+    """The mean of ContentLoss weighted by the values of a map (1, 1, H, W); 0 for an empty map.
 
-    Unlike SaliencyContentLoss, which moves content strength about, it adds: a small region counts as much as a large one.
+    Unlike SaliencyContentLoss, which redistributes content strength, it adds: small and large regions count alike.
     """
 
     def __init__(self, content: torch.Tensor, guide: torch.Tensor, layers=("relu4_2",), **options):
@@ -46,7 +46,8 @@ class InsideContentLoss(ContentLoss):
 class SemanticLoss(Loss):
     """Sum over labels of priority times the feature distance inside the label, divided by the label's area.
 
-    `labels` is int64 (1, H, W); `priorities` {label: weight}, scaled to add up to 1; labels without one are not protected.
+    `labels` is int64 (1, H, W); `priorities` is {label: weight}, scaled to add up to 1. Labels without a priority are not
+    protected. Raises SettingError for a label that no pixel has.
     """
 
     def __init__(

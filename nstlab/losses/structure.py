@@ -1,4 +1,4 @@
-"""Structure: light and dark stay where they were, weighted by saliency (SSIM of luminance, Wang et al. 2004)."""
+"""Structure: keeps light and dark in place, weighted by saliency (SSIM of the luminance, Wang et al. 2004)."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from nstlab.filters import at_size, blocks
 from nstlab.losses.base import Loss
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
-BLOCK = 1.4  # of a stroke's width: what is finer is free
+BLOCK = 1.4  # times a stroke's width: finer structure is free
 
 
 def ssim_map(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -33,9 +33,9 @@ def ssim_map(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def structure_loss(
     image: torch.Tensor, content: torch.Tensor, guide: torch.Tensor | None = None, block: float = 1
 ) -> torch.Tensor:
-    """1 - SSIM of the luminance of two images, averaged with the weights of a map (1, 1, H, W), or plainly without one.
+    """1 - SSIM of the luminance of two images (1, 3, H, W), averaged with the weights of a map (1, 1, H, W) if one is given.
 
-    With a `block` of more than 1 pixel the luminance is averaged over `blocks` first: what is finer than that is free.
+    If `block` exceeds 1 pixel, the luminance is averaged over `blocks` first: finer structure is free.
     """
     similarity = ssim_map(blocks(luminance(image), block), blocks(luminance(content), block))
     if guide is None:
@@ -45,11 +45,11 @@ def structure_loss(
 
 
 class StructureLoss(Loss):
-    """`structure_loss` to the photo, inside the region that the guide marks (all of it if it marks nothing).
+    """`structure_loss` relative to the photo, inside the region marked by the guide (everywhere if it marks nothing).
 
-    `block` is a share of the long side, such as 1/128 (0: every pixel is held). `finer` are places of finer detail, as
-    [(map (1, 1, H, W), block)]: each is held at its own block too, and adds its own `structure_loss` in proportion to the
-    weight that its map has in the guide's.
+    `block` is a share of the long side, such as 1/128 (0: every pixel counts). `finer` lists places of finer detail as
+    [(map (1, 1, H, W), block)]: each adds a `structure_loss` with its own block, weighted by the mean of its map relative to
+    that of the guide.
     """
 
     def __init__(self, content: torch.Tensor, guide: torch.Tensor | None = None, block: float = 0.0, finer=()):

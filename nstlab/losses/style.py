@@ -1,4 +1,4 @@
-"""Style: which features occur together, wherever they are (Gram matrices, Gatys et al. 2016)."""
+"""Style: which features occur together, regardless of place (Gram matrices, Gatys et al. 2016)."""
 
 import torch
 import torch.nn.functional as F
@@ -20,14 +20,15 @@ def gram_loss(features: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 class StyleLoss(Loss):
     """Gram distance to a painting (1, 3, H, W), or to several, averaged over layers by their weights.
 
-    Each layer's distance is divided by the mean square of the painting's own Gram matrix there, so that every layer counts
-    alike: 0 is the painting's statistics, 1 about those of a blank. `rescale(channels)` replaces this by a factor of the
-    caller's (see presets). `scale` is the painting's long side over the output's: larger paintings give larger strokes. A
-    painting may have any size of its own.
+    Each layer's distance is divided by the mean square of the painting's Gram matrix at that layer, so that all layers have
+    the same weight: 0 means the painting's statistics, 1 about those of a blank picture. `rescale(channels)` replaces this
+    factor (see presets). `scale` is the painting's long side over the output's: larger paintings give larger strokes. A
+    painting may have any size.
 
-    Several paintings are mixed as `mix` says: "losses" adds their distances in proportion to `blend`; "statistics" asks for the
-    blend of their Gram matrices; "scales" deals the layers out evenly, so that the first painting gives the finest strokes
-    and the last one the largest forms. A blend of 1 and zeros is the one style exactly.
+    `mix` says how several paintings are combined: "losses" adds their distances in proportion to `blend`; "statistics" uses the
+    blend of their Gram matrices as the target; "scales" distributes the layers evenly, so that the first painting gives the
+    finest strokes and the last one the largest forms. A blend of one 1 and zeros is exactly that one style. Raises
+    SettingError for an unknown `mix`, or weights or a scale out of range.
     """
 
     def __init__(

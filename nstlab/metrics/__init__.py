@@ -1,4 +1,4 @@
-"""Metrics of what an output keeps of the content and of the style: distances, strokes, repetition, what is recognised."""
+"""Metrics of how much of content and style an output keeps: distances, strokes, repetition, recognition."""
 
 from nstlab.metrics.distances import (
     GMSD_C,

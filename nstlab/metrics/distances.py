@@ -1,7 +1,7 @@
 """Distances between two images: of luminance, edges, features, colours and depth.
 
-None of them means much alone: compare preservation between outputs of equal style distance. Images are (1, 3, H, W) in
-[0, 1], maps (1, 1, H, W); everything is computed where the first image is.
+None of them means much by itself: compare preservation between outputs of equal style distance. Images are (1, 3, H, W) in
+[0, 1], maps (1, 1, H, W); everything is computed on the device of the first image.
 """
 
 import torch
@@ -20,7 +20,7 @@ GMSD_C = 170 / 255**2  # the constant of Xue et al. (2014), for values in [0, 1]
 
 
 def ssim(a: torch.Tensor, b: torch.Tensor, guide: torch.Tensor | None = None) -> float:
-    """Mean structural similarity of the luminance of two images, 1 if they are equal; weighted by the map, if given."""
+    """Mean structural similarity of the luminance of two images, 1 if they are equal; weighted by the map if one is given."""
     similarity = ssim_map(luminance(a), luminance(b.to(a.device)))
     return _average(similarity, guide)
 
@@ -28,8 +28,8 @@ def ssim(a: torch.Tensor, b: torch.Tensor, guide: torch.Tensor | None = None) ->
 def gmsd(a: torch.Tensor, b: torch.Tensor, guide: torch.Tensor | None = None) -> float:
     """Gradient magnitude similarity deviation of the luminance of two images (Xue et al. 2014): 0 if they are equal.
 
-    As in the paper: at half size, with Prewitt's filters divided by 3 and zeros beyond the border. With a map, the deviation
-    from the mean inside it.
+    As in the paper: at half size, with Prewitt's filters divided by 3 and zero padding. With a map, mean and deviation are
+    weighted by it.
     """
     similarity = _gradient_similarity(luminance(a), luminance(b.to(a.device)))
     guide = None if guide is None else at_size(guide, similarity.shape[-2:])

@@ -1,6 +1,6 @@
-"""Whether what was in a photo is still recognised once it is painted: by a classifier, and by the face detector.
+"""Whether the content of a photo is still recognised after painting, by a classifier and by the face detector.
 
-No loss reads either of them.
+Neither of them is used in a loss.
 """
 
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from nstlab.filters import at_size
 from nstlab.guidance.faces import Box, faces
 
 SEEN = 224  # long side in pixels at which pictures are classified; smaller ones are enlarged
-KEPT = 5  # a class is recognised among so many first ones
-OVERLAP = 0.4  # least intersection over union of a face with the one it was
+KEPT = 5  # a class counts as recognised among this many likeliest ones
+OVERLAP = 0.4  # least intersection over union of a face in the image with that in the content
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a classifier still sees of a content in a picture.
+    """How a classifier's answer for a picture compares with its answer for the content.
 
-    `still` says whether the content's likeliest class is among the picture's first five. `kept` is the part of the content's
-    class probabilities that the picture's keep: the sum over classes of the smaller of the two, from 0 to 1. `sure` is the
+    `still`: whether the content's likeliest class is among the picture's five likeliest. `kept`: how much of the content's
+    class probabilities the picture's share, the sum over classes of the smaller of the two, from 0 to 1. `sure`: the
     probability of the content's likeliest class in the content itself.
     """
 
@@ -34,11 +34,11 @@ class Recognised:
 
 @torch.no_grad()
 def recognised(image: torch.Tensor, content: torch.Tensor, guide: torch.Tensor | None = None) -> Recognised:
-    """What EfficientNet-Lite0 recognises of the content (1, 3, H, W) in an image of the same size.
+    """How much of the content (1, 3, H, W) EfficientNet-Lite0 recognises in an image of the same size.
 
-    A photo need not show one of the thousand classes of ImageNet (a person is none). So `kept` asks for no class to be right:
-    it compares the two answers whole, and a photo that the classifier is unsure of asks for the same doubt. A guide (1, 1,
-    H, W) restricts both to the place where it is; both answers are means over the picture and its mirror image.
+    A photo need not show any of the thousand classes of ImageNet, which include no person. Therefore `kept` compares the two
+    distributions as a whole, without a correct class: if the classifier is unsure of the photo, it should be equally unsure of
+    the image. A guide (1, 1, H, W) restricts both to the marked region. Answers are means over a picture and its mirror image.
     """
     ours, theirs = (_answer(each, guide) for each in (image, content))
     first = int(theirs.argmax())
@@ -50,7 +50,7 @@ def recognised(image: torch.Tensor, content: torch.Tensor, guide: torch.Tensor |
 
 
 def _answer(image: torch.Tensor, guide: torch.Tensor | None) -> torch.Tensor:
-    """Probabilities (1000,) of the classes of an image, read where the guide is."""
+    """Class probabilities (1000,) of an image, pooled over the guide."""
     network = load_lite0(fine=False)
     image = images.resize(image.detach().float().cpu().clamp(0, 1), max(SEEN, max(image.shape[-2:])))
     found = []
@@ -66,9 +66,9 @@ def _answer(image: torch.Tensor, guide: torch.Tensor | None) -> torch.Tensor:
 
 
 def faces_found(image: torch.Tensor, wanted: list[Box]) -> list[bool]:
-    """For each of the content's faces, whether a face is found in the image where it was, overlapping by 0.4 or more.
+    """For each face of the content, whether the image has a face with an intersection over union of 0.4 or more.
 
-    `wanted` are the boxes that `guidance.faces.faces` found in the content, in pixels of the image's size.
+    `wanted` are the boxes found in the content by `guidance.faces.faces`, in pixels at the size of the image.
     """
     found = faces(image) if wanted else []
     return [any(overlap(face, other) >= OVERLAP for other in found) for face in wanted]

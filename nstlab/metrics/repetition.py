@@ -1,4 +1,4 @@
-"""Repetition: whether a picture's texture is one pattern over and over, as networks fall into and painters rarely do."""
+"""Repetition: whether a picture's texture repeats one pattern, as networks tend to do and painters rarely do."""
 
 import math
 
@@ -9,18 +9,18 @@ from nstlab import images
 from nstlab.color import luminance
 from nstlab.filters import box, gaussian
 
-SEEN = 512  # long side in pixels at which pictures are looked at, so that their size does not matter
-PATCHES = 8  # a patch is the 8th part of the long side wide, and its like is sought as far away
-FORMS = 32  # what is wider than the 32nd part of the long side is form, not texture
-FAINT = 0.1  # texture of less than this share of the picture's mean contrast is not raised to the others'
-ANGLES = 96  # directions in which a patch's like is sought
+SEEN = 512  # long side in pixels to which pictures are resized, so that their size does not matter
+PATCHES = 8  # a patch is 1/8 of the long side wide, and repetitions of it are sought up to that distance
+FORMS = 32  # what is wider than 1/32 of the long side is form, not texture
+FAINT = 0.1  # share of the mean contrast below which texture is not amplified to that of the rest
+ANGLES = 96  # directions in which repetitions are sought
 
 
 def repeats(image: torch.Tensor, painting: torch.Tensor | None = None) -> float:
-    """How much of the texture of an image (1, 3, H, W) is one pattern over and over: 0, none, to 1, tiles.
+    """How much of the texture of an image (1, 3, H, W) repeats one pattern, from 0 (none) to 1 (tiles).
 
-    With the `painting` it was painted after, what the painting has of it itself is taken away, down to 0: a painting of roof
-    tiles may repeat, a face painted after clouds may not. It is the mean of `repetition_map`, by contrast.
+    It is the mean of `repetition_map` weighted by contrast. If the `painting` used as style is given, its own value is
+    subtracted, down to 0: a picture in the style of roof tiles may repeat, one in the style of clouds may not.
     """
     score, contrast = repetition_map(image)
     found = (score * contrast).sum() / contrast.sum().clamp_min(1e-12)
@@ -28,13 +28,13 @@ def repeats(image: torch.Tensor, painting: torch.Tensor | None = None) -> float:
 
 
 def repetition_map(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(score, contrast), maps (1, 1, h, w) of patches half overlapping: how much each repeats, and how much texture it has.
+    """(score, contrast), maps (1, 1, h, w) over half-overlapping patches: how much each repeats, and how much texture it has.
 
-    The texture is the luminance without its forms, evened out in contrast. A patch is laid over its surroundings at every
-    distance d up to its own width, which gives a correlation c(d), and a pattern must go on: c(d) is the smaller of that at d
-    and at -d. An edge looks the same all along itself, a wave anywhere along its crest; so what counts is how far c rises
-    again on the straight way to d: c(d) less the lowest c between 0 and d (0 where that is negative). The score is the
-    highest of these over all d. It is 0 for a patch without texture, and does not change with size, contrast or brightness.
+    The texture is the luminance without large forms, normalised in contrast. A patch is correlated with its surroundings at
+    every displacement d up to its own width. A pattern must continue on both sides, so c(d) is the smaller of the correlations
+    at d and at -d. An edge looks the same along its whole length and a wave along its crest, so what counts is by how much c
+    rises again on the straight line from 0 to d: c(d) minus the lowest c in between (or minus 0 if that is negative). The score
+    is the maximum over all d. It is 0 for a patch without texture, and independent of size, contrast and brightness.
     """
     texture, contrast, side = _texture(image)
     rows, columns = (_starts(length, side) for length in texture.shape[-2:])
@@ -47,7 +47,7 @@ def repetition_map(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _texture(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """Evened out texture and its contrast (squared), maps (1, 1, H, W), and the side of a patch in pixels."""
+    """Normalised texture and its squared contrast, maps (1, 1, H, W), and the side of a patch in pixels."""
     grey = luminance(images.resize(image.detach().float().cpu(), SEEN))
     long, short = max(grey.shape[-2:]), min(grey.shape[-2:])
     side = max(4, min(long // PATCHES, short // 3))
@@ -59,14 +59,14 @@ def _texture(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where patches begin along a side, half overlapping, so that all have their surroundings of `side` pixels."""
+    """The starts of half-overlapping patches along an axis, so that each has a margin of `side` pixels around it."""
     room = length - 3 * side
     count = 1 + math.ceil(room / (side / 2))
     return [side + round(room * i / max(1, count - 1)) for i in range(count)]
 
 
 def _correlation(around: torch.Tensor, side: int) -> torch.Tensor:
-    """Correlation (P, 2 side + 1, 2 side + 1) of the middle of each of P squares of 3 side pixels with every place in it."""
+    """Correlation (P, 2 side + 1, 2 side + 1) of the middle of each of P squares (3 side pixels wide) with every part of it."""
     middle = around[:, side : 2 * side, side : 2 * side]
     middle = middle - middle.mean((1, 2), keepdim=True)
     size = 2 ** math.ceil(math.log2(around.shape[-1]))
@@ -79,12 +79,12 @@ def _correlation(around: torch.Tensor, side: int) -> torch.Tensor:
 
 
 def _means(x: torch.Tensor, side: int) -> torch.Tensor:
-    """Means of x (P, h, w) over the squares of `side` pixels that begin at each place."""
+    """Means of x (P, h, w) over squares of `side` pixels, for each position of the top left corner."""
     return F.avg_pool2d(F.avg_pool2d(x, (side, 1), stride=1), (1, side), stride=1)
 
 
 def _rises(correlation: torch.Tensor) -> torch.Tensor:
-    """For each of P correlations, the most by which it rises again on a straight way out of its middle; those to both sides."""
+    """For each of P correlations, the largest amount by which it rises again on a straight line from its middle, both ways."""
     both = torch.minimum(correlation, correlation.flip((1, 2)))
     reach = both.shape[-1] // 2
     turn = torch.arange(ANGLES) * math.pi / ANGLES  # the other half circle is the same

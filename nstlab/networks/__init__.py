@@ -6,6 +6,7 @@ from nstlab.networks.ema import Ema
 from nstlab.networks.generator import StyleNet, new_style, style_parameters
 from nstlab.networks.multiscale import MultiscaleNet
 from nstlab.networks.preset_net import PresetNet
+from nstlab.networks.revision import RevisionNet
 
 __all__ = [
     "Decoder",
@@ -14,6 +15,7 @@ __all__ = [
     "MultiscaleNet",
     "PatchDiscriminator",
     "PresetNet",
+    "RevisionNet",
     "StyleNet",
     "load_decoder",
     "new_style",

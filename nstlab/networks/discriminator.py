@@ -21,10 +21,12 @@ class PatchDiscriminator(nn.Module):
     The channels are `width` after the first convolution and double each time, up to 8 times. `norm`: "spectral" holds the
     slope of each convolution down (Miyato et al. 2018), "instance" is what pix2pixHD takes. Batch norm is not offered: it
     tells which pictures came together. Spectral norm goes on from its last state whenever it is used in training; that state
-    is in the state dict. A `grey` critic sees the brightness alone: it judges strokes, and no palette. Raises SettingError.
+    is in the state dict. A `grey` critic sees the brightness alone: it judges strokes, and no palette. A critic of several
+    `styles` is told which one a picture should have: its last convolution has a channel for all and one for each of them, and
+    a judgement is the sum of two. Raises SettingError.
     """
 
-    def __init__(self, *, layers: int = 3, width: int = 32, norm: str = "spectral", grey: bool = False):
+    def __init__(self, *, layers: int = 3, width: int = 32, norm: str = "spectral", grey: bool = False, styles: int = 0):
         super().__init__()
         self.layers = layers = check_count("layers", layers)
         width = check_count("width", width)
@@ -34,13 +36,15 @@ class PatchDiscriminator(nn.Module):
         channels = [1 if grey else 3, *(width * 2 ** min(i, 3) for i in range(layers + 1))]
         strides = [2] * layers + [1]
         convs = [nn.Conv2d(i, o, KERNEL, s, padding=1) for i, o, s in zip(channels, channels[1:], strides, strict=False)]
-        convs.append(nn.Conv2d(channels[-1], 1, KERNEL, padding=1))
+        self.styles = check_count("styles", styles, least=0)
+        convs.append(nn.Conv2d(channels[-1], 1 + self.styles, KERNEL, padding=1))
         self.convs = nn.ModuleList(spectral_norm(conv) if norm == "spectral" else conv for conv in convs)
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def forward(self, image: torch.Tensor, style: torch.Tensor | None = None) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Logits (N, 1, h, w), high where a patch looks real, and the features of every layer before them, first to last.
 
-        Raises ImageError for a picture that is too small for this many layers.
+        `style` (N,) are the numbers of the styles, for a critic of several. Raises ImageError for a picture that is too small
+        for this many layers, SettingError for a style that the critic does not know.
         """
         least = smallest_side(self.layers)
         if min(image.shape[-2:]) < least:
@@ -53,7 +57,16 @@ class PatchDiscriminator(nn.Module):
                 x = torch.group_norm(x, x.shape[1])
             x = F.leaky_relu(x, SLOPE)
             features.append(x)
-        return self.convs[-1](x), features
+        logits = self.convs[-1](x)
+        if self.styles:
+            logits = logits[:, :1] + logits[torch.arange(len(logits)), 1 + self._known(style)][:, None]
+        return logits, features
+
+    def _known(self, style: torch.Tensor | None) -> torch.Tensor:
+        if style is None or int(style.min()) < 0 or int(style.max()) >= self.styles:
+            asked = None if style is None else style.tolist()
+            raise SettingError(f"style {asked}: the critic has styles 0 to {self.styles - 1}")
+        return style
 
 
 class MultiscaleDiscriminator(nn.Module):
@@ -64,8 +77,9 @@ class MultiscaleDiscriminator(nn.Module):
         super().__init__()
         self.critics = nn.ModuleList(PatchDiscriminator(**options) for _ in range(check_count("scales", scales)))
 
-    def forward(self, image: torch.Tensor) -> list[tuple[torch.Tensor, list[torch.Tensor]]]:
-        """(logits, features) of each scale, fine to coarse. Raises ImageError where the smallest picture is too small."""
+    def forward(self, image: torch.Tensor, style=None) -> list[tuple[torch.Tensor, list[torch.Tensor]]]:
+        """(logits, features) of each scale, fine to coarse; `style` as for PatchDiscriminator. Raises ImageError where the
+        smallest picture is too small."""
         least = smallest_side(self.critics[0].layers, len(self.critics))
         if min(image.shape[-2:]) < least:
             size = f"{image.shape[-1]} x {image.shape[-2]}"
@@ -76,7 +90,7 @@ class MultiscaleDiscriminator(nn.Module):
         results = []
         for number, critic in enumerate(self.critics):
             image = halve(image) if number else image
-            results.append(critic(image))
+            results.append(critic(image, style))
         return results
 
 

@@ -5,7 +5,8 @@ from torch import nn
 
 from nstlab import images, pyramid
 from nstlab.errors import check_count
-from nstlab.networks.generator import Core, StyleNet, count_styles, shares_of
+from nstlab.networks.generator import StyleNet, count_styles, shares_of
+from nstlab.networks.revision import Revision
 
 
 class MultiscaleNet(nn.Module):
@@ -44,26 +45,3 @@ class MultiscaleNet(nn.Module):
         for band, revision in zip(reversed(bands), self.revisions, strict=True):
             pictures.append(revision(band, pictures[-1], blend))
         return pictures
-
-
-class Revision(nn.Module):
-    """Adds a band of details to an enlarged draft, given the photo's own details at this scale. `options`: those of Core."""
-
-    def __init__(self, styles: int, **options):
-        super().__init__()
-        self.core = Core(styles, 6, **options)
-        nn.init.zeros_(self.core.last.weight)
-
-    def forward(self, band: torch.Tensor, draft: torch.Tensor, blend: torch.Tensor) -> torch.Tensor:
-        """Image (N, 3, H, W) in [0, 1] of the photo's band of that size and the draft (N, 3, h, w)."""
-        draft = pyramid.upsample(draft, tuple(band.shape[-2:]))
-        return held(draft + torch.tanh(self.core(torch.cat([band, draft], 1), blend)))
-
-
-def held(image: torch.Tensor) -> torch.Tensor:
-    """The image cut to [0, 1], with the gradient of the uncut one (straight-through, Bengio et al. 2013).
-
-    Cutting alone stops the gradient, and a pixel pushed too far would never return. As a band is at most 1 high, none can
-    drift far.
-    """
-    return image.clamp(0, 1).detach() + (image - image.detach())

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import ipywidgets as widgets
 import torch
-from ipycanvas import Canvas, hold_canvas
 
 from nstlab import images, plots
 from nstlab.errors import SettingError, check_weight
 from nstlab.panels import parts
-from nstlab.panels.simplex import CORNERS, HEIGHT, SIDE, WIDTH, blend_at, board, drawn, point_at
+from nstlab.panels.kit import Slider, Triangle
 
-STYLE = "<style>.nst-triangle-canvas { cursor: crosshair; outline: none }</style>"
+WIDTH = 340  # of the triangle on the screen, in pixels
+THUMB = 128  # long side in pixels of a painting beside its corner, for screens of twice the usual density
 SHOWN = 420  # the width or height of the picture on the screen, at most
 
 
@@ -30,20 +30,15 @@ class BlendTriangle(parts.Panel):
         self.names = [Path(p).stem if isinstance(p, (str, Path)) else f"painting {n}" for n, p in enumerate(paintings, 1)]
         self._blend = (1 / 3, 1 / 3, 1 / 3)
         self._lock = threading.RLock()  # the mouse, the cells and what paints are on threads of their own
-        self._held = self._quiet = False  # the mouse button is down; the panel itself moves the sliders
+        self._quiet = False  # set while the panel itself moves its controls
 
         self.label = parts.label("nst-triangle-label")
         self.sliders = [self._slider(number, name) for number, name in enumerate(self.names)]
-        self.view = parts.view("nst-triangle-picture")
-        self.corners = parts.view("nst-triangle-corners")
-        self.canvas = Canvas(width=WIDTH, height=HEIGHT, tabbable=False)  # the keyboard has the sliders
-        self.canvas.add_class("nst-triangle-canvas")
-        self.corners.layout = self.canvas.layout = widgets.Layout(grid_area="1 / 1", width="100%", margin="0")
-        stack = widgets.GridBox([self.corners, self.canvas])  # one upon the other
-        stack.layout = widgets.Layout(width=f"{WIDTH}px", max_width="100%", overflow="hidden")
-        self.triangle = widgets.VBox([stack, *self.sliders], layout=widgets.Layout(max_width="100%"))
+        self.view = parts.view("nst-triangle-picture", alt="The picture for the blend that is chosen")
+        self.board = Triangle().add_class("nst-triangle-board")
+        self.board.observe(lambda change: self._point(change.new), names="blend")
+        self.triangle = widgets.VBox([self.board, *self.sliders], layout=widgets.Layout(max_width="100%"))
         super().__init__()
-        self._listen()
 
     @property
     def blend(self) -> tuple[float, float, float]:
@@ -65,47 +60,28 @@ class BlendTriangle(parts.Panel):
         """Show the picture for the blend, and say what it is."""
         raise NotImplementedError
 
-    def _dots(self) -> list[tuple]:
-        """What is drawn in the triangle beside the point: ((x, y), radius, colour) each."""
+    def _dots(self) -> list[list]:
+        """What is marked in the triangle beside the point: [a, b, c, filled] each."""
         return []
 
     def _read(self, source, number: int) -> torch.Tensor:
         return parts.single(source, images.load, f"painting {number}")
 
-    def _listen(self) -> None:
-        """Let the mouse and the fingers move the point."""
-        self.canvas.on_client_ready(self._show)
-        self.canvas.on_mouse_down(lambda x, y: self._point(x, y, press=True))
-        self.canvas.on_mouse_move(self._point)
-        for ending in (self.canvas.on_mouse_up, self.canvas.on_mouse_out):
-            ending(lambda x, y: self._release())
-        for touching in (self.canvas.on_touch_start, self.canvas.on_touch_move):
-            touching(lambda touches: touches and self._point(*touches[0], press=True))
-        for ending in (self.canvas.on_touch_end, self.canvas.on_touch_cancel):
-            ending(lambda touches: self._release())
-
     def _set_out(self, shape: tuple[int, int]) -> None:
         """Show the paintings that are there now, and a picture of `shape` (H, W)."""
-        self.view.layout.width = f"{round(SHOWN * shape[1] / max(shape))}px"
-        parts.put(self.corners, board([images.resize(p, SIDE) for p in self._paintings]))
+        self.view.width = round(SHOWN * shape[1] / max(shape))
+        self.board.pictures = [parts.jpeg(images.resize(painting, THUMB)) for painting in self._paintings]
         self._show()
 
-    def _point(self, x: float, y: float, press: bool = False) -> None:
-        """The mouse is at a place of the canvas."""
-        self._held = self._held or press
-        if self._held:
-            self.place(*blend_at((x, y), CORNERS))
+    def _point(self, blend) -> None:
+        """Somebody has chosen a place in the triangle."""
+        with self._lock:
+            if not self._quiet and sum(blend) > 0:
+                self.place(*blend)
 
-    def _release(self) -> None:
-        if self._held:
-            self._held = False
-            self._show()
-
-    def _slider(self, number: int, name: str) -> widgets.FloatSlider:
-        slider = widgets.FloatSlider(0, min=0, max=1, step=0.01, description=name, readout_format=".0%")
-        slider.continuous_update = False  # else a browser sends back, rounded, what the panel itself has set
+    def _slider(self, number: int, name: str) -> Slider:
+        slider = Slider(label=name, readout="percent", color=plots.COLORS[number], label_width=110)
         slider.layout = widgets.Layout(width=f"{WIDTH}px", max_width="98%")
-        slider.style.handle_color, slider.style.description_width = plots.COLORS[number], "110px"
         slider.observe(lambda change: self._share(number, change.new), names="value")
         return slider.add_class(f"nst-triangle-share-{number + 1}")
 
@@ -123,27 +99,21 @@ class BlendTriangle(parts.Panel):
         percent = [round(100 * share) for share in self._blend[:2]]
         percent.append(max(0, 100 - sum(percent)))
         blend = ", ".join(f"{part} % {html.escape(name)}" for part, name in zip(percent, self.names, strict=True))
-        return f"{STYLE}<b>{blend}</b>"
+        return f"<b>{blend}</b>"
 
     def _show(self) -> None:
-        """Let everything stand for the blend; also called when a browser has opened the page."""
-        with self._lock, parts.DRAWING:
+        """Let everything stand for the blend."""
+        with self._lock:
             self._tell()
             self._quiet = True
             for slider, share in zip(self.sliders, self._blend, strict=True):
-                slider.value = share
+                slider.value = share if _apart([share], [slider.value]) else slider.value
+            if _apart(self._blend, self.board.blend):
+                self.board.blend = list(self._blend)
+            self.board.dots = self._dots()
             self._quiet = False
-            self._draw()
 
-    def _draw(self) -> None:
-        """The dots and the point; also kept as a picture for where no kernel runs."""
-        dots = [*self._dots(), (point_at(self._blend, CORNERS), 9, plots.COLORS[4])]
-        self.canvas._canvas_manager._current_canvas = None  # a new page must be told which canvas is meant
-        with hold_canvas():
-            self.canvas.clear()
-            for (x, y), radius, color in dots:
-                self.canvas.fill_style, self.canvas.stroke_style, self.canvas.line_width = color, "black", 1.5
-                self.canvas.fill_circle(x, y, radius)
-                self.canvas.stroke_circle(x, y, radius)
-        if not self._held:
-            self.canvas.set_trait("image_data", drawn(dots))
+
+def _apart(shares, others) -> bool:
+    """Whether shares differ by more than rounding, which a browser need not hear of: it would move back a hand that goes on."""
+    return any(abs(a - b) > 1e-6 for a, b in zip(shares, others, strict=True))

@@ -33,7 +33,6 @@ class PaintedMap:
         self.shape, self.full = shape, full
         self.history: deque[State] = deque(maxlen=STEPS_BACK)
         self.state = self._from(base)
-        self.stroke: Stroke | None = None
 
     @property
     def values(self) -> np.ndarray:
@@ -57,38 +56,27 @@ class PaintedMap:
         for name, number in {"value": value, "radius": radius, "softness": softness}.items():
             if not isinstance(number, Real) or not 0 <= number <= 1:
                 raise SettingError(f"{name} {number}: give a number from 0 to 1")
-        self.begin(value, radius * max(self.shape), softness)
-        for x, y in points * self.shape[::-1]:
-            self.line_to(x, y)
-        self.end()
+        places = points * self.shape[::-1] - 0.5  # a pixel's centre lies half a pixel from its corner
+        cover = covered(self.shape, places, max(radius * max(self.shape), 1.5), softness)
+        self._change(self.state._replace(values=self.values + (value - self.values) * cover))
 
-    def begin(self, value: float, radius: float, softness: float) -> None:
-        """Put the brush down, without touching anything yet; `radius` is in pixels."""
-        self.stroke = Stroke(self.values, value, max(radius, 1.5), softness)
-        self._change(self.state._replace(values=self.values.copy()))
-
-    def line_to(self, x: float, y: float) -> tuple[slice, slice]:
-        """Draw the brush to a place in pixels; returns the rows and columns that may have changed."""
-        return self.stroke.line_to(x, y, self.values)
-
-    def end(self) -> None:
-        """Lift the brush."""
-        self.stroke = None
+    def take(self, values: np.ndarray) -> None:
+        """Let the map become `values` (H, W) in bytes, as somebody has painted it; what is the same stays as exact as it is."""
+        changed = values != as_bytes(self.values)
+        if changed.any():
+            self._change(self.state._replace(values=np.where(changed, values.astype(np.float32) / 255, self.values)))
 
     def undo(self) -> None:
         """Back to what was before the last change, if there is one."""
-        self.end()
         if self.history:
             self.state = self.history.pop()
 
     def replace(self, base: Guide | None) -> None:
         """Begin anew with a map, or with an empty one."""
-        self.end()
         self._change(self._from(base))
 
     def invert(self) -> None:
         """Mark what is not marked, and the other way round."""
-        self.end()
         values, base, began = self.state
         self._change(State(1 - values) if base is None else State(1 - values, base.inverted(), 1 - began))
 
@@ -106,24 +94,18 @@ class PaintedMap:
         return images.resize(torch.from_numpy(values.astype(np.float32))[None, None], self.full)
 
 
-class Stroke:
-    """A stroke under way. It covers a place once, however often the brush passes over it, so its pace does not matter."""
+def as_bytes(values: np.ndarray) -> np.ndarray:
+    """A map as it is sent to a browser."""
+    return np.round(values * 255).astype(np.uint8)
 
-    def __init__(self, before: np.ndarray, value: float, radius: float, softness: float):
-        self.before, self.value, self.radius, self.softness = before, value, radius, softness
-        self.cover = np.zeros_like(before)
-        self.at: tuple[float, float] | None = None
 
-    def line_to(self, x: float, y: float, values: np.ndarray) -> tuple[slice, slice]:
-        """Go on to a place, and change `values` there."""
-        here = (x - 0.5, y - 0.5)  # a pixel's centre lies half a pixel from its corner
-        rows, columns, cover = dab(values.shape, self.at or here, here, self.radius, self.softness)
-        self.at = here
-        cover = np.maximum(self.cover[rows, columns], cover)
-        before = self.before[rows, columns]
-        self.cover[rows, columns] = cover
-        values[rows, columns] = before + (self.value - before) * cover
-        return rows, columns
+def covered(shape: tuple[int, int], places, radius: float, softness: float) -> np.ndarray:
+    """How far a stroke through `places`, (x, y) in pixels, covers a map of `shape`: each place once, however often."""
+    cover = np.zeros(shape, np.float32)
+    for start, end in zip([places[0], *places], places):
+        rows, columns, part = dab(shape, start, end, radius, softness)
+        cover[rows, columns] = np.maximum(cover[rows, columns], part)
+    return cover
 
 
 def dab(shape: tuple[int, int], start, end, radius: float, softness: float) -> tuple[slice, slice, np.ndarray]:

@@ -12,27 +12,12 @@ from nstlab import images, samples
 from nstlab.errors import ImageError, NstlabError
 from nstlab.filters import shrink
 from nstlab.formats import decode
-from nstlab.panels import parts
+from nstlab.panels import parts, words
+from nstlab.panels.kit import DropZone
 
-SERVED_BYTES = 20_000_000  # of an upload where the studio is served: `run.py studio` lets so much through
-LAB_BYTES = 7_000_000  # in JupyterLab, whose connection breaks at a message of 10 MiB
+UPLOAD_BYTES = 20_000_000  # of an upload: `run.py studio` lets so much through
 MOST_PIXELS = 50_000_000  # of an upload, from its header: a visitor should not fill the server's memory
 LONG_SIDE = 2048  # pixels that are kept of an upload
-GUARD = """\
-if (!window.nstGuard) {{ window.nstGuard = true; const inputs = HTMLInputElement.prototype;
-window.addEventListener('click', event => {{ if (!event.target.closest || !event.target.closest('.nst-upload')) return;
-const press = inputs.click, restore = () => {{ inputs.click = press }}; setTimeout(restore, 0);
-inputs.click = function () {{ restore(); if (!this.nstGuard) {{ this.nstGuard = true; this.addEventListener('change', () => {{
-delete this.files; const files = [...this.files].map(file => file.size > {limit} ?
-Object.defineProperty(new File([], file.name), 'size', {{value: file.size}}) : file);
-Object.defineProperty(this, 'files', {{value: files, configurable: true}}) }}, true) }} press.call(this) }} }}, true) }}"""
-# Of a file that is too large only the name and the size are sent: its bytes would end the connection. The button's own file
-# input is in no page, so it is found when a click on the button opens it; other inputs and readers stay as they are.
-
-PLAIN = (
-    ".{css} {{ font-size: 0 !important }} .{css} > i {{ font-size: 14px }}"
-    " .{css}::after {{ content: 'Upload'; font-size: 14px }}"
-)  # the button counts files, of which there is never more than one
 
 
 def served() -> bool:
@@ -52,28 +37,22 @@ class PictureChooser(widgets.Box):
     def __init__(self, css: str, on_choice: Callable, description: str = "photo", *, names=None, optional: bool = False):
         self._on_choice, self._quiet, self._optional = on_choice, False, optional
         self.source, self.name = None, ""
-        self.limit = SERVED_BYTES if served() else LAB_BYTES
         self.pick = widgets.Dropdown(description=description)
-        self.path = widgets.Text(placeholder="or the path of your own picture", continuous_update=False)
-        self.upload = widgets.FileUpload(accept="image/*", multiple=False, description="Upload")
-        self.upload.tooltip = f"A picture of your own, up to {self.limit // 10**6} MB"
+        self.path = widgets.Text(placeholder=words.CHOOSER["path"], continuous_update=False)
+        says = words.DROP | {"hint_one": words.CHOOSER["upload_hint"]}
+        self.upload = DropZone(words.CHOOSER["upload"], UPLOAD_BYTES / 1e6, multiple=False, compact=True, words=says)
         self.label = parts.label(f"{css}-chosen")
-        style = f'<style onload="{GUARD.format(limit=self.limit)}">{PLAIN.format(css=f"{css}-upload")}</style>'
-        guard = widgets.HTML(style, layout=widgets.Layout(display="none"))
         for name in ("pick", "path", "upload"):
             getattr(self, name).add_class(f"{css}-{name}")
-        self.upload.add_class("nst-upload")
         self.pick.layout, self.pick.style.description_width = widgets.Layout(width="260px", max_width="98%"), "70px"
         self.path.layout = widgets.Layout(width="240px", max_width="98%", display="none" if served() else "")
         self.upload.layout = widgets.Layout(width="auto")
         wrap = parts.wrapping()
-        super().__init__([self.pick, self.path, self.upload, self.label, guard], layout=wrap)
+        super().__init__([self.pick, self.path, self.upload, self.label], layout=wrap)
         self.offer(samples.names("photo") + samples.names("painting") if names is None else names)
         self.pick.observe(lambda change: self._take(lambda: (change.new, change.new)), names="value")
         self.path.observe(lambda change: self._take(lambda: _path(change.new)), names="value")
-        self.upload.observe(
-            lambda change: change.new and self._take(lambda: read_upload(change.new[0], self.limit)), names="value"
-        )
+        self.upload.on_files(lambda files: self._take(lambda: read_upload(*files[0])))
 
     def offer(self, names, own: bool = True) -> None:
         """Let these names be the ones to choose from, and nothing but these if not `own`; what is chosen stays."""
@@ -91,7 +70,6 @@ class PictureChooser(widgets.Box):
             self.source, self.name = source, name or (self.name if source is self.source else text)
             self.pick.value = text if known else None
             self.path.value = "" if known else text
-            self.upload.value = ()  # so that the same file may come again
         self.label.value = html.escape(self.name) if source is not None and not text else ""
 
     def enable(self, on: bool) -> None:
@@ -132,21 +110,16 @@ def _path(text: str):
     return (None, "") if served() or not text.strip() else (text.strip(), text.strip())
 
 
-def read_upload(upload: dict, limit: int = SERVED_BYTES) -> tuple[torch.Tensor, str]:
-    """(image, name) of a file as FileUpload brings it, no larger than LONG_SIDE.
+def read_upload(name: str, data: bytes) -> tuple[torch.Tensor, str]:
+    """(image, name) of a file that was uploaded, no larger than LONG_SIDE.
 
-    Raises ImageError for a name that could be taken for markup, for more bytes than `limit`, for more than MOST_PIXELS, which
-    are counted before anything is decoded, and for what is no picture.
+    Raises ImageError for a name that could be taken for markup, for more than MOST_PIXELS, which are counted before anything
+    is decoded, and for what is no picture.
     """
-    name, data = str(upload["name"]), bytes(upload["content"])
     if set(name) & set("<>") or not name.isprintable():
         raise ImageError(
             f"the name {name[:80]!r} holds characters that no file name should: rename the file, and upload it again"
         )
-    size = max(int(upload["size"]), len(data))
-    if size > limit:
-        most = f"{limit // 10**6} MB"
-        raise ImageError(f"{name} has {size / 1e6:.0f} MB, and at most {most} can be uploaded: make a smaller copy of it")
     decode.read(data, name, lambda picture: _check_pixels(picture, name))
     try:
         image = images.load(data)

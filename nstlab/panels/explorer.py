@@ -14,8 +14,14 @@ from nstlab.encoders.probing import Survey, receptive_field, strongest_channels,
 from nstlab.errors import NstlabError, SettingError, check_count, choose
 from nstlab.panels import parts
 from nstlab.panels.chooser import PictureChooser
+from nstlab.panels.kit import ChoiceSlider, Slider
 
 VIEW = (380, 258)  # the most that a picture takes on the screen, width and height in pixels
+VIEWS = {
+    "photo": "The photo, with a frame around what the strongest unit sees",
+    "map": "The map of the channel, bright where it fires",
+    "patches": "The nine patches of the samples that excite the channel most",
+}
 PATCH, GAP = 82, 6  # pixels of one patch on the screen, and between two
 
 
@@ -44,18 +50,16 @@ class FeatureExplorer(parts.Panel):
         self._quiet = False  # set while the panel itself moves its controls
 
         self.chooser = PictureChooser("nst-explorer", lambda photo: self._try(photo=photo))
-        self.pick, self.path, self.upload = self.chooser.pick, self.chooser.path, self.chooser.upload
-        self.layer = widgets.SelectionSlider(options=self.encoder.layers, description="layer", continuous_update=False)
-        self.channel = widgets.IntSlider(description="channel", min=0, max=63, continuous_update=False)
+        self.pick, self.path = self.chooser.pick, self.chooser.path
+        self.layer = ChoiceSlider(self.encoder.layers, "layer", label_width=70, continuous=False)
+        self.channel = Slider(0, 0, 63, 1, "channel", label_width=70, continuous=False)
         self.next_button = parts.button("Next strongest", "step-forward", "nst-explorer-next", self.next_strongest)
         self.next_button.tooltip = "The channel of this layer that fires most on this photo after the one shown"
         for name, slider in (("layer", self.layer), ("channel", self.channel)):
             slider.add_class(f"nst-explorer-{name}")
-            slider.layout, slider.style.description_width = widgets.Layout(width="330px", max_width="98%"), "70px"
+            slider.layout = widgets.Layout(width="330px", max_width="98%")
         self.label = parts.label("nst-explorer-label")
-        self.photo, self.map, self.patches = (parts.view(f"nst-explorer-{name}") for name in ("photo", "map", "patches"))
-        for view in (self.photo, self.map, self.patches):
-            view.format = "jpeg"
+        self.photo, self.map, self.patches = (parts.view(f"nst-explorer-{name}", alt=alt) for name, alt in VIEWS.items())
 
         wrap = parts.wrapping()
         knobs = widgets.Box([self.layer, self.channel, self.next_button], layout=wrap)
@@ -64,7 +68,7 @@ class FeatureExplorer(parts.Panel):
 
         self.look(photo, layer, channel)
         self.layer.observe(lambda change: self._try(layer=change.new), names="value")
-        self.channel.observe(lambda change: self._try(channel=change.new), names="value")
+        self.channel.observe(lambda change: self._try(channel=int(change.new)), names="value")
 
     def look(self, photo=None, layer: str | None = None, channel: int | None = None) -> "FeatureExplorer":
         """Show another photo, layer or channel; what is not named stays, but a new layer begins at its strongest channel.
@@ -76,7 +80,7 @@ class FeatureExplorer(parts.Panel):
             name = choose("layer", layer or self.layer.value, self.encoder.layers)
             order = strongest_channels(features[name], features[name].shape[1])
             if channel is None:
-                channel = self.channel.value if layer is None else order[0]
+                channel = int(self.channel.value) if layer is None else order[0]
             if channel not in order:
                 raise SettingError(f"channel {channel}: {name} has the channels 0 to {len(order) - 1}")
             self._image, self._features, self._order = image, features, order
@@ -86,7 +90,7 @@ class FeatureExplorer(parts.Panel):
 
     def next_strongest(self) -> None:
         """Go to the channel that comes after this one in strength on this photo; after the last, to the first."""
-        at = self._order.index(self.channel.value)
+        at = self._order.index(int(self.channel.value))
         self._try(channel=self._order[(at + 1) % len(self._order)])
 
     def _image_and_features(self, photo):

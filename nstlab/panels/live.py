@@ -9,6 +9,7 @@ import torch
 from nstlab.errors import SettingError, check_weight
 from nstlab.panels import parts
 from nstlab.panels.blend import SHOWN, BlendTriangle
+from nstlab.panels.kit import Slider
 
 
 class Latest:
@@ -63,8 +64,8 @@ class LiveSliders(parts.Panel):
         if not start or any(check_weight(name, value) > 1 for name, value in start.items()):
             raise SettingError(f"sliders go from 0 to 1: give a start for at least one, not {start}")
         self.sliders = {name: self._slider(name, value) for name, value in start.items()}
-        self.view, self.label = parts.view("nst-live-picture"), parts.label("nst-live-label")
-        self.view.format = "jpeg"
+        self.view = parts.view("nst-live-picture", alt="The picture as painted with the sliders where they are")
+        self.label = parts.label("nst-live-label")
         wrap = parts.wrapping()
         super().__init__([widgets.Box([widgets.VBox(list(self.sliders.values())), self.view], layout=wrap), self.label])
         self._latest = Latest(paint, self._put)
@@ -81,16 +82,15 @@ class LiveSliders(parts.Panel):
         self._latest.wait()
         return self._picture
 
-    def _slider(self, name: str, value: float) -> widgets.FloatSlider:
-        slider = widgets.FloatSlider(value, min=0, max=1, step=0.01, description=name)
-        slider.style.description_width = "150px" if len(name) > 12 else "80px"
+    def _slider(self, name: str, value: float) -> Slider:
+        slider = Slider(value, label=name, label_width=150 if len(name) > 12 else 80)
         slider.observe(lambda _: self._latest.ask(self.values), names="value")
         return slider.add_class(f"nst-live-{name}")
 
     def _put(self, picture: torch.Tensor | None, error: Exception | None) -> None:
         if picture is not None:
             self._picture = picture
-            self.view.layout.width = f"{round(SHOWN * picture.shape[-1] / max(picture.shape[-2:]))}px"
+            self.view.width = round(SHOWN * picture.shape[-1] / max(picture.shape[-2:]))
             self.view.value = parts.jpeg(picture)
         self.label.value = parts.red(error) if error else ""
 
@@ -105,7 +105,6 @@ class LiveTriangle(BlendTriangle):
 
     def __init__(self, paint: Callable[[tuple[float, float, float]], torch.Tensor], paintings):
         super().__init__(paintings)
-        self.view.format = "jpeg"
         self.children = [self.label, widgets.Box([self.triangle, self.view], layout=parts.wrapping())]
         self._latest, self._asked = Latest(paint, self._put), self._blend
         self._put(paint(self._blend), None)

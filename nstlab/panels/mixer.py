@@ -42,7 +42,7 @@ class LossMixer(parts.Panel):
         dials = WeightSliders(dict(self.run.objective.weights), "nst-mixer", self._weigh)
         self.weights, self.sliders, self.readouts = dials.weights, dials.sliders, dials.readouts
         self.swipe = Swipe("nst-mixer", SHOWN)
-        self.curves = parts.view("nst-mixer-curves")
+        self.curves = parts.view("nst-mixer-curves", alt="The losses over the steps, one curve for each")
 
         buttons = [self.start_button, self.pause_button, self.reset_button, self.label]
         views = widgets.Box([self.swipe, self.curves], layout=parts.wrapping(margin="6px 0 0"))

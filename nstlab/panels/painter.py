@@ -1,35 +1,42 @@
-"""The map painter: mark with the mouse what matters in a photo, or correct a map of it, and use it at once."""
+"""The map painter: mark in a photo what matters, or correct a map of it, and use it at once."""
 
 import io
-import itertools
-import math
 import threading
 from pathlib import Path
-from urllib.parse import quote
 
 import ipywidgets as widgets
 import numpy as np
 import torch
-from ipycanvas import Canvas, hold_canvas
 from PIL import Image
 
-from nstlab import images, plots
+from nstlab import images
 from nstlab.errors import ImageError, NstlabError, check_count
 from nstlab.files import atomic_write, reason
 from nstlab.guidance import Guide, load_map, saliency
-from nstlab.panels import parts
-from nstlab.panels.brush import PaintedMap
+from nstlab.panels import kit, parts, words
+from nstlab.panels.brush import PaintedMap, as_bytes
 from nstlab.panels.chooser import PictureChooser
 
-COLOR = [int(plots.COLORS[0][i : i + 2], 16) for i in (1, 3, 5)]
-OPACITY = 0.55  # of that colour where the map is 1
-KEPT = 16  # shades of it that a notebook keeps: it should stay small
-HELP = "Drag to mark or erase; the wheel changes the brush, Ctrl+Z undoes."
-_NUMBERS = itertools.count(1)
+BRUSH, LARGEST = 0.1, 0.32  # diameters of the brush, in shares of the long side
+
+
+class Surface(kit.Brush):
+    """The brush of the kit on a map whose history is kept elsewhere, and not only that of the brush."""
+
+    def __init__(self, undo, **options):
+        self._undo = undo
+        super().__init__(**options)
+
+    def undo(self) -> None:
+        """Take back the last change of the map."""
+        self._undo()
+
+    def _remember(self, change) -> None:
+        """The map does."""
 
 
 class MapPainter(parts.Panel):
-    """Paint a map on a photo with the mouse or a finger, or correct one; `painter.guide` is a Guide, ready for use.
+    """Paint a map on a photo with mouse, finger or keyboard, or correct one; `painter.guide` is a Guide, ready for use.
 
     Another photo can be chosen on the panel; `painter.photo` is the one painted on, and its map begins empty.
     `photo` is whatever `images.load` takes, `guide` the map to begin with: a Guide, whatever `guidance.load_map` takes, or
@@ -41,38 +48,26 @@ class MapPainter(parts.Panel):
         self._size = check_count("size", size, least=32)
         self._open(photo, guide)
         self._lock = threading.RLock()  # the mouse may be heard on another thread than the cells
-
-        self.tool = widgets.ToggleButtons(options=["mark", "erase"])
-        self.tool.add_class("nst-painter-tool").style.button_width = "auto"
-        self.brush = self._slider("brush", 0.05, 0.01, 0.16, 0.01)
-        self.softness = self._slider("softness", 0.5, 0.0, 1.0, 0.1)
-        self.undo_button = parts.button("Undo", "undo", "nst-painter-undo", self.undo)
-        self.clear_button = parts.button("Clear", "trash", "nst-painter-clear", self.clear)
-        self.invert_button = parts.button("Mark the rest", "adjust", "nst-painter-invert", self.invert)
-        self.invert_button.tooltip = "Mark what is not marked, and the other way round"
-        self.saliency_button = parts.button("From saliency", "magic", "nst-painter-saliency", self._try_saliency)
-        self.saliency_button.tooltip = "Begin anew with what stands out in the photo"
+        self._sending = False  # while the panel itself changes the map that is shown
+        self.surface = Surface(self.undo, alt=words.PAINTER["alt"], long_side=self._size).add_class("nst-painter-surface")
+        self.surface.observe(self._painted_on, names="mask")
+        self.softness = kit.Slider(0.5, 0, 1, 0.1, words.PAINTER["softness"], readout="percent", label_width=70)
+        self.softness.add_class("nst-painter-softness").layout = widgets.Layout(width="260px", max_width="98%")
+        self.softness.observe(lambda change: self.surface.set_trait("softness", change.new), names="value")
+        self.clear_button = parts.button(words.PAINTER["clear"], "trash", "nst-painter-clear", self.clear)
+        self.invert_button = parts.button(words.PAINTER["invert"], "adjust", "nst-painter-invert", self.invert)
+        self.invert_button.tooltip = words.PAINTER["invert_hint"]
+        self.saliency_button = parts.button(words.PAINTER["saliency"], "magic", "nst-painter-saliency", self._try_saliency)
+        self.saliency_button.tooltip = words.PAINTER["saliency_hint"]
         self.label = parts.label("nst-painter-label")
-        self.picture = parts.view("nst-painter-photo")
-        self.picture.format = "jpeg"
-        self.canvas = Canvas(tabbable=False)  # it keeps the Tab key to itself
-        self._name = f"nst-painter-{next(_NUMBERS)}"
-        self.canvas.add_class("nst-painter-canvas").add_class(self._name)
-
         self.chooser = PictureChooser("nst-painter", self.look)
         self.chooser.show(photo)
-        wrap = parts.wrapping()
-        tools = widgets.Box([self.tool, self.brush, self.softness], layout=wrap)
-        buttons = [self.undo_button, self.clear_button, self.invert_button, self.saliency_button]
-        for like, others in ((self.undo_button, buttons), (self.brush, [self.softness])):
-            for other in others:  # one look for all, which the notebook keeps once
-                other.layout, other.style = like.layout, like.style
-        self.tool.layout = self.label.layout
-        self.picture.layout = self.canvas.layout = widgets.Layout(grid_area="1 / 1", width="100%", margin="0")
-        self._stack = widgets.GridBox([self.picture, self.canvas])  # one upon the other
-        self._stack.layout = widgets.Layout(max_width="100%", overflow="hidden")
-        super().__init__([self.chooser, tools, widgets.Box(buttons, layout=wrap), self.label, self._stack])
-        self._listen()
+        buttons = [self.clear_button, self.invert_button, self.saliency_button]
+        for button in buttons[1:]:  # one look for all, which the notebook keeps once
+            button.layout, button.style = buttons[0].layout, buttons[0].style
+        self.label.layout = self.surface.layout
+        tools = [*buttons, self.softness]
+        super().__init__([self.chooser, widgets.Box(tools, layout=parts.wrapping()), self.label, self.surface])
         self._lay_out()
 
     def look(self, photo, guide=None) -> "MapPainter":
@@ -93,11 +88,12 @@ class MapPainter(parts.Panel):
         self._found: Guide | None = None  # the saliency of the photo, once it was asked for
 
     def _lay_out(self) -> None:
-        """Picture and canvas as large as the photo is shown."""
-        self.canvas.height, self.canvas.width = self._shape
-        self._stack.layout.width = f"{self._shape[1]}px"
-        self.picture.value = _jpeg(images.resize(self._photo, self._shape))
-        self._show()
+        """Another photo on the surface."""
+        long = max(self._shape)
+        with self.surface.hold_sync():
+            self.surface.picture = _jpeg(images.resize(self._photo, self._shape))
+            self.surface.largest, self.surface.size = round(LARGEST * long), round(BRUSH * long)
+            self._show()
 
     @property
     def photo(self) -> torch.Tensor:
@@ -153,64 +149,19 @@ class MapPainter(parts.Panel):
             raise ImageError(f"{path} cannot be written: {reason(error)}") from None
         return path
 
-    def _slider(self, name: str, value: float, low: float, high: float, step: float) -> widgets.FloatSlider:
-        slider = widgets.FloatSlider(value, min=low, max=high, step=step, description=name, readout_format=".0%")
-        slider.layout = widgets.Layout(width="230px", max_width="98%")
-        slider.style.description_width = "60px"
-        slider.observe(lambda _: self._say(), names="value")
-        return slider.add_class(f"nst-painter-{name}")
-
-    def _listen(self) -> None:
-        canvas = self.canvas
-        canvas.on_client_ready(self._show)
-        canvas.on_mouse_down(self._press)
-        canvas.on_mouse_move(self._drag)
-        canvas.on_mouse_up(self._release)
-        canvas.on_mouse_out(self._release)
-        canvas.on_mouse_wheel(lambda _, down: self._resize_brush(-down / 100))
-        canvas.on_touch_start(lambda touches: self._press(*touches[0]) if len(touches) == 1 else self._release())
-        canvas.on_touch_move(lambda touches: self._drag(*touches[0]) if touches else None)
-        canvas.on_touch_end(lambda _: self._release())
-        canvas.on_touch_cancel(lambda _: self._release())
-        canvas.on_key_down(self._key)
-
-    def _press(self, x: float, y: float) -> None:
+    def _painted_on(self, change) -> None:
+        """Somebody has painted in the browser."""
         with self._lock:
-            radius = self.brush.value * max(self._shape)
-            self._painted.begin(float(self.tool.value == "mark"), radius, self.softness.value)
-            self._drag(x, y)
-
-    def _drag(self, x: float, y: float) -> None:
-        with self._lock:
-            if self._painted.stroke:
-                self._draw(*self._painted.line_to(x, y))
-                self._say()
-
-    def _release(self, x: float | None = None, y: float | None = None) -> None:
-        with self._lock:
-            if x is not None:
-                self._drag(x, y)
-            if self._painted.stroke:
-                self._painted.end()
-                self._keep()
-
-    def _key(self, key: str, shift: bool, ctrl: bool, meta: bool) -> None:
-        if key in ("Tab", "Escape"):
-            self.canvas.blur()  # else the keyboard would be caught in here
-        elif key.lower() == "z" and (ctrl or meta):
-            self.undo()
-        elif key in ("[", "]"):
-            self._resize_brush(1 if key == "]" else -1)
-
-    def _resize_brush(self, steps: float) -> None:
-        self.brush.value = min(max(self.brush.value + steps * self.brush.step, self.brush.min), self.brush.max)
+            if not self._sending:
+                self._painted.take(_values(change.new, self._shape))
+                self._said()
 
     def _try_saliency(self) -> None:
-        self._say("looking for what stands out, a few seconds ...")
+        self.label.value = words.PAINTER["looking"]
         try:
             self.from_saliency()
         except NstlabError as error:  # said on the panel, as no cell is there to show it
-            self._say(parts.red(error))
+            self.label.value = parts.red(error)
 
     def _change(self, action) -> None:
         with self._lock:
@@ -218,42 +169,31 @@ class MapPainter(parts.Panel):
             self._show()
 
     def _show(self) -> None:
-        """Draw everything; also called when a browser has opened or reloaded the page."""
-        with self._lock, parts.DRAWING:
-            self.canvas._canvas_manager._current_canvas = None  # a new page must be told which canvas is meant
-            self._draw(*(slice(0, side) for side in self._shape))
-            self._keep()
-            self._say()
+        """Let the surface show the map."""
+        with self._lock:
+            self._sending = True
+            try:
+                self.surface.mask = _grey(as_bytes(self._painted.values))
+            finally:
+                self._sending = False
+            self._said()
 
-    def _draw(self, rows: slice, columns: slice) -> None:
-        """Draw a part of the map, so that painting is fluent."""
-        part = self._painted.values[rows, columns]
-        if part.size:
-            with parts.DRAWING, hold_canvas():
-                self.canvas.clear_rect(columns.start, rows.start, part.shape[1], part.shape[0])
-                self.canvas.put_image_data(_overlay(part), columns.start, rows.start)
-
-    def _keep(self) -> None:
-        """Put the drawing into the widget's state, which shows it where no kernel runs."""
-        levels = np.arange(KEPT) / (KEPT - 1)
-        drawn = Image.fromarray(np.round(self._painted.values * (KEPT - 1)).astype(np.uint8))
-        drawn.putpalette(COLOR * KEPT)
-        buffer = io.BytesIO()
-        drawn.save(buffer, "PNG", transparency=bytes(_overlay(levels[None])[0, :, 3]))
-        self.canvas.set_trait("image_data", buffer.getvalue())
-        self.undo_button.disabled = not self._painted.history
-
-    def _say(self, text: str = "") -> None:
-        share = f"<b>{100 * self._painted.values.mean():.1f} %</b> of the picture is marked. {HELP}"
-        ring = _ring(self.brush.value * max(self._shape))
-        self.label.value = f"<style>.{self._name} {{ cursor: {ring}; outline: none }}</style>{text or share}"
+    def _said(self) -> None:
+        self.surface.can_undo = bool(self._painted.history)
+        self.label.value = ""
 
 
-def _overlay(values: np.ndarray) -> np.ndarray:
-    """The map as colour that lets the photo shine through, (H, W, 4) in bytes."""
-    drawn = np.empty((*values.shape, 4), np.uint8)
-    drawn[..., :3], drawn[..., 3] = COLOR, np.round(values * (255 * OPACITY))
-    return drawn
+def _grey(values: np.ndarray) -> bytes:
+    """PNG bytes of a map in bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _values(mask: bytes, shape: tuple[int, int]) -> np.ndarray:
+    """The map in bytes, (H, W), of a PNG file."""
+    with Image.open(io.BytesIO(mask)) as picture:
+        return np.asarray(picture.convert("L").resize(shape[::-1]))
 
 
 def _jpeg(image: torch.Tensor) -> bytes:
@@ -263,16 +203,3 @@ def _jpeg(image: torch.Tensor) -> bytes:
         if len(found) <= image[0, 0].numel() / 7:
             break
     return found
-
-
-def _ring(radius: float) -> str:
-    """A CSS cursor as large as the brush; browsers draw none beyond 128 pixels."""
-    side = 2 * math.ceil(radius) + 3
-    if side > 128:
-        return "crosshair"
-    circles = "".join(
-        f"<circle cx='{side / 2}' cy='{side / 2}' r='{radius + more}' fill='none' stroke='{color}'/>"
-        for more, color in ((0, "white"), (1, "black"))
-    )
-    drawing = quote(f"<svg xmlns='http://www.w3.org/2000/svg' width='{side}' height='{side}'>{circles}</svg>")
-    return f'url("data:image/svg+xml,{drawing}") {side // 2} {side // 2}, crosshair'

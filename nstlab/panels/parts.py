@@ -2,7 +2,6 @@
 
 import html
 import io
-import threading
 from dataclasses import replace
 
 import ipywidgets as widgets
@@ -10,9 +9,9 @@ import ipywidgets as widgets
 from nstlab import images
 from nstlab.errors import NstlabError, SettingError
 from nstlab.guidance.guide import Guide
-from nstlab.plots import COLORS, Picture
-
-DRAWING = threading.RLock()  # all canvases of a kernel send through one pipe
+from nstlab.panels.kit import Picture
+from nstlab.plots import COLORS
+from nstlab.plots import Picture as Plot
 
 
 def png(image) -> bytes:
@@ -29,16 +28,17 @@ def jpeg(image, quality: int = 90) -> bytes:
     return buffer.getvalue()
 
 
-def view(css: str, width: int | None = None) -> widgets.Image:
-    """An empty picture on the panel; its CSS class names it for browser tests. Set its `value` with `put`."""
-    layout = widgets.Layout(width=f"{width}px" if width else "auto", max_width="100%", object_fit="contain")
-    image = widgets.Image(format="png", layout=layout)
-    return image.add_class(css)
+def view(css: str, width: int = 0, alt: str = "") -> Picture:
+    """An empty picture on the panel, `width` pixels wide or as it comes; `alt` describes it.
+
+    Its CSS class names it for browser tests. Set its `value` with `put`.
+    """
+    return Picture(alt=alt, width=width).add_class(css)
 
 
-def put(widget: widgets.Image, picture) -> None:
-    """Show a tensor or a Picture in a view."""
-    widget.value = picture.data if isinstance(picture, Picture) else png(picture)
+def put(widget: Picture, picture) -> None:
+    """Show a tensor or a plot in a view."""
+    widget.value = picture.data if isinstance(picture, Plot) else png(picture)
 
 
 def button(text: str, icon: str, css: str, action) -> widgets.Button:
@@ -57,9 +57,10 @@ def wrapping(**more) -> widgets.Layout:
 
 
 def red(error: Exception | str) -> str:
-    """An error, or its message, for a label; with its kind where the message was not written for people."""
+    """An error, or its message, for a label, marked in red; with its kind where the message was not written for people."""
     kind = "" if isinstance(error, NstlabError | str) else f"{type(error).__name__}: "
-    return f'<span style="color:{COLORS[1]}">{html.escape(f"{kind}{error}")}</span>'
+    mark = f"border-left:4px solid {COLORS[1]};padding-left:6px"  # as text, that red is too pale on white
+    return f'<span style="{mark}">{html.escape(f"{kind}{error}")}</span>'
 
 
 def left(seconds: float) -> str:

@@ -10,6 +10,7 @@ from nstlab import images
 from nstlab.errors import NstlabError, SettingError
 from nstlab.experiments.sweep import flat
 from nstlab.panels import parts
+from nstlab.panels.kit import ChoiceSlider
 from nstlab.panels.swipe import Swipe
 
 MOST = 12  # numbers of a run that are shown
@@ -26,7 +27,7 @@ class SweepBrowser(parts.Panel):
     def __init__(self, folder):
         self.folder, self.rows = Path(folder), []
         self.label = parts.label("nst-results-label")
-        self.swipe = Swipe("nst-results", 480)
+        self.swipe = Swipe("nst-results", 480, alt=("the picture that is kept", "the picture of the run that is chosen"))
         self.compare_button = parts.button("Compare with this", "columns", "nst-results-compare", self.compare)
         self.reload_button = parts.button("Reload", "refresh", "nst-results-reload", self.reload)
         self._kept, self._named = None, ""
@@ -51,7 +52,7 @@ class SweepBrowser(parts.Panel):
         self._kept = self._picture(self.row)
         self._named = ", ".join(f"{name} {_short(slider.value)}" for name, slider in self.sliders.items())
         self._show()
-        self.swipe.slider.value = 50
+        self.swipe.position = 0.5
 
     def reload(self) -> None:
         """Read the table again; the parameters must be those of before."""
@@ -75,9 +76,9 @@ class SweepBrowser(parts.Panel):
             raise SettingError(f"{table} is not the table of a sweep: give the folder that nstlab sweep -o wrote")
         return rows
 
-    def _slider(self, name: str, values: list) -> widgets.SelectionSlider:
+    def _slider(self, name: str, values: list) -> ChoiceSlider:
         options = [(_short(value), value) for value in values]
-        slider = widgets.SelectionSlider(options=options, description=name, style={"description_width": "110px"})
+        slider = ChoiceSlider(options, name, label_width=110)
         slider.layout = widgets.Layout(width="420px", max_width="100%")
         slider.observe(lambda _: self._show(), names="value")
         return slider.add_class(f"nst-results-{name.replace('_', '-')}")
@@ -97,11 +98,11 @@ class SweepBrowser(parts.Panel):
         self.swipe.layout.display = "none" if picture is None else ""
         if picture is None:
             return
-        line, kept = self.swipe.slider.value, self._kept
+        line, kept = self.swipe.position, self._kept
         if kept is not None and kept.shape != picture.shape:
             kept = images.resize(kept, tuple(picture.shape[-2:]))
         self.swipe.show(*([picture] if kept is None else [kept, picture]))
-        self.swipe.slider.value = line
+        self.swipe.position = line
 
     def _said(self, row: dict) -> str:
         if row["status"] != "done":

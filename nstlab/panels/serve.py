@@ -7,15 +7,15 @@ import os
 import sys
 
 from nstlab.experiments.results import HOSTED
-from nstlab.panels.chooser import SERVED_BYTES
+from nstlab.panels.chooser import UPLOAD_BYTES
 
 VISITORS = 12  # each kernel takes about 1 GB
 IDLE = 600  # seconds after which the kernel of a visitor who has left is ended
 SETTINGS = {
-    "Voila": {"tornado_settings": {"websocket_max_message_size": SERVED_BYTES * 3 // 2}},
+    "Voila": {"tornado_settings": {"websocket_max_message_size": UPLOAD_BYTES * 3 // 2}},
     "VoilaConfiguration": {
         "file_allowlist": ["(?!)"],  # no file of this machine is served
-        "extension_allowlist": ["@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "ipycanvas"],
+        "extension_allowlist": ["@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget"],
         "show_tracebacks": False,
         "strip_sources": True,
     },

@@ -56,7 +56,8 @@ class TrainingPanel(parts.Panel):
         dials = WeightSliders({name: asked.get(f"weight {name}", now[name]) for name in now}, CSS, self._weigh, now)
         self.weights, self.sliders, self.readouts = dials.weights, dials.sliders, dials.readouts
         self.views = LiveViews(CSS)
-        self.curves, self.gallery = parts.view(f"{CSS}-curves"), parts.view(f"{CSS}-gallery")
+        self.curves = parts.view(f"{CSS}-curves", alt="The losses over the steps, one curve for each")
+        self.gallery = parts.view(f"{CSS}-gallery", alt="Photos, and below them as the averaged network paints them")
         self._gallery = Gallery(gallery, str(asked.get("content", "")))
 
         wrap = parts.wrapping()

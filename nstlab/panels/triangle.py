@@ -13,7 +13,7 @@ from nstlab.panels import parts
 from nstlab.panels.blend import BlendTriangle
 from nstlab.panels.chooser import PictureChooser
 from nstlab.panels.runner import Runner
-from nstlab.panels.simplex import CORNERS, grid_points, nearest, point_at
+from nstlab.panels.simplex import grid_points, nearest
 from nstlab.systems import plan
 
 
@@ -76,7 +76,7 @@ class StyleTriangle(BlendTriangle):
             if number:
                 called = Path(source).stem if isinstance(source, (str, Path)) else f"painting {number}"
                 self._paintings[number - 1] = picture
-                self.names[number - 1] = self.sliders[number - 1].description = name or called
+                self.names[number - 1] = self.sliders[number - 1].label = name or called
             else:
                 self._photo = picture
             self.choosers[number].show(source)
@@ -166,9 +166,9 @@ class StyleTriangle(BlendTriangle):
         self.pause_button.icon = "play" if state == "paused" else "pause"
         self.label.value = text  # last: when it can be read, the buttons are as it says
 
-    def _dots(self) -> list[tuple]:
+    def _dots(self) -> list[list]:
         """The grid, its painted points filled."""
-        return [(point_at(at, CORNERS), 4, "black" if _key(at) in self._pictures else "white") for at in self.grid]
+        return [[*at, _key(at) in self._pictures] for at in self.grid]
 
 
 def _key(blend) -> tuple:

@@ -32,8 +32,9 @@ class LiveViews(widgets.Box):
         before = list(self._views)
         for name in sorted(views, key=lambda name: _place(name, views[name])):
             if name not in self._views:
-                width = SIDE if views[name].shape[1] == 3 else None
-                self._views[name] = parts.label(f"{self._css}-{name}-caption"), parts.view(f"{self._css}-{name}", width)
+                width = SIDE if views[name].shape[1] == 3 else 0
+                view = parts.view(f"{self._css}-{name}", width, _words(name))
+                self._views[name] = parts.label(f"{self._css}-{name}-caption"), view
             caption, image = self._views[name]
             caption.value = _caption(name, views[name])
             parts.put(image, views[name] if views[name].shape[1] == 3 else verdict(views[name]))
@@ -95,5 +96,8 @@ def _place(name: str, view) -> tuple:
 
 
 def _caption(name: str, view: torch.Tensor) -> str:
-    words = WORDS.get(name, f"the {name.replace('_', ' ')}")
-    return words if name == "photo" or view.shape[1] == 1 else f"{words}, {view.shape[-1]} px"
+    return _words(name) if name == "photo" or view.shape[1] == 1 else f"{_words(name)}, {view.shape[-1]} px"
+
+
+def _words(name: str) -> str:
+    return WORDS.get(name, f"the {name.replace('_', ' ')}")

@@ -6,6 +6,7 @@ import ipywidgets as widgets
 
 from nstlab import plots
 from nstlab.panels import parts
+from nstlab.panels.kit import Slider
 
 OFF = -2.0  # the left end of a slider, as a power of ten: there the weight is 0
 LAYOUT = {"grid_template_columns": "repeat(auto-fill, minmax(min(400px, 100%), 1fr))", "grid_gap": "0 12px", "width": "100%"}
@@ -50,11 +51,9 @@ class WeightSliders(widgets.GridBox):
             return weight
         return 0.0 if value <= 10**OFF * 1.001 else self._base[name] * value
 
-    def _slider(self, name: str, number: int, factor: float) -> widgets.FloatLogSlider:
-        slider = widgets.FloatLogSlider(value=factor, min=OFF, max=-OFF, step=0.1, description=name, readout=False)
+    def _slider(self, name: str, number: int, factor: float) -> Slider:
+        slider = Slider(factor, OFF, -OFF, 0.1, name, log=True, readout="none", color=plots.COLORS[number % len(plots.COLORS)])
         slider.layout = widgets.Layout(flex="4 1 220px", min_width="0", width="auto")
-        slider.style.handle_color = plots.COLORS[number % len(plots.COLORS)]
-        slider.style.description_width = "90px"
         return slider
 
     def _say(self) -> None:

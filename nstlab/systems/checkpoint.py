@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 
 from nstlab.errors import SettingError, WeightsError, choose
-from nstlab.networks import MultiscaleNet, PresetNet, StyleNet
+from nstlab.networks import MultiscaleNet, PresetNet, RevisionNet, StyleNet
 from nstlab.networks.decoder import built
 from nstlab.training import checkpoints
 from nstlab.training.checkpoints import PLACES
 
-BUILDERS = {"StyleNet": StyleNet, "MultiscaleNet": MultiscaleNet, "PresetNet": PresetNet}
+BUILDERS = {each.__name__: each for each in (StyleNet, MultiscaleNet, RevisionNet, PresetNet)}
 PATHS = (*PLACES, "encoder")  # settings of a training that may name files
 
 

@@ -11,7 +11,7 @@ from nstlab.encoders import Encoder, load_encoder
 from nstlab.errors import SettingError, WeightsError, check_count
 from nstlab.feature_transforms import AdaIN
 from nstlab.files import atomic_write, expanded
-from nstlab.networks import Decoder, StyleNet, load_decoder
+from nstlab.networks import Decoder, MultiscaleNet, StyleNet, load_decoder
 from nstlab.systems.checkpoint import build
 from nstlab.training import checkpoints
 
@@ -96,5 +96,6 @@ def multiple_of(network) -> int:
     """What height and width must be a multiple of, so that the network pads nothing."""
     if isinstance(network, StyleNet):
         return network.core.multiple
-    cores = [network.draft.core, *(revision.core for revision in network.revisions)]
+    draft = network.draft.core if isinstance(network, MultiscaleNet) else network.draft
+    cores = [draft, *(revision.core for revision in network.revisions)]
     return max(core.multiple * 2 ** (network.scales - 1 - number) for number, core in enumerate(cores))

@@ -19,6 +19,7 @@ SYSTEMS = {  # name: where its System stands; imported when it is asked for
     "johnson": "nstlab.systems.johnson:SYSTEM",
     "conditional": "nstlab.systems.conditional:SYSTEM",
     "multiscale_gan": "nstlab.systems.multiscale_gan:SYSTEM",
+    "lapstyle": "nstlab.systems.lapstyle:SYSTEM",
     "adain": "nstlab.systems.adain:SYSTEM",
     "wct": "nstlab.systems.wct:SYSTEM",
     "wct2": "nstlab.systems.wct2:SYSTEM",

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
-from nstlab.data import Coco, Files, Folder, Samples, every_tenth, leave_out, open_pictures
-from nstlab.errors import SettingError, check_seed, choose
+from nstlab.data import Coco, Files, Folder, Joined, Samples, every_tenth, kept_apart, leave_out, open_pictures
+from nstlab.errors import ImageError, SettingError, check_seed, choose
+from nstlab.files import atomic_write, expanded
 from nstlab.guidance.importance import importance
 from nstlab.guidance.saliency import saliency
 from nstlab.options import plain
@@ -28,6 +29,10 @@ def _saliency(image: torch.Tensor) -> torch.Tensor:
     return saliency(image).map
 
 
+def _nothing(image: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(image[:, :1])
+
+
 GUIDES = {"importance": _importance, "saliency": _saliency, "none": None}
 
 
@@ -40,33 +45,38 @@ def training(
     system: str, content="samples", style="samples", *, real=None, annotations=None, guides="importance", left_out=None,
     seed: int = 0, folder=None, device: str = "auto", encoder="vgg19", weights: dict[str, float] | None = None,
     style_scale: float = 1.0, k: float = 0.0, lr: float | None = None, network: dict | None = None, task: dict | None = None,
-    init_from=None, hold_out: bool = False, **options,
+    init_from=None, hold_out: bool = False,
+    validation: int = 0, **options,
 ) -> Training:  # fmt: skip
     """A training of `system` (one of `trainable()`) made ready: iterate it.
 
     `content` are the photos and `style` the paintings to learn, or for a system that paints like any painting to draw
     styles from beside the photos: folders, files, sample names, or "samples". Pictures that show the same as those in
-    `left_out` are not trained on, and with `hold_out` every tenth photo is kept apart (`data.every_tenth`). `real` are the
-    paintings that critics take for real (those of `style` if None). `guides` say what is kept where styles are learned:
-    "importance", "saliency", "none", or a function from image to map; with `annotations`, an instances file of MS-COCO, the
-    photos' own outlines go before it. `encoder` is a name, or an encoder. `weights` are those of the task, `style_scale`
-    and `k` those of PerceptualObjective, `lr` the learning rate (None: the task's own), `network` the options of the
-    network, `task` further ones of the task, such as {"warmup_steps": 20}. `init_from` is a checkpoint of the same system
-    and styles, or of the same decoder: its averaged weights are the first ones, and may lie in fewer residual blocks.
+    `left_out` are not trained on, and with `hold_out` every tenth photo is kept apart (`data.every_tenth`). So many photos as
+    `validation` says are kept apart to judge by (`data.kept_apart`), and what shows the same is not trained on either; the
+    folder's validation.txt names their files. `real` are the paintings that critics take for real (those of `style` if None).
+    `guides` say what is kept where styles are learned: "importance", "saliency", "none", or a function from image to map; with
+    `annotations`, an instances file of MS-COCO, the outlines that it has for some of the photos go before it. `encoder` is a
+    name, or an encoder. `weights` are those of the task, `style_scale` and `k` those of PerceptualObjective, `lr` the
+    learning rate (None: the task's own), `network` the options of the network, `task` further ones of the task, such as
+    {"warmup_steps": 20}. `init_from` is a checkpoint of the same system and styles, or of the same decoder: its averaged
+    weights are the first ones, and may lie in fewer residual blocks.
     `options` are those of Training. Raises NstlabError.
     """
     method = None if choose("trainable system", system, trainable()) in NETWORKS else registry.load(system)
     learns = method is not None and method.styles == "learned"
     pairs = method is not None and not method.photos_only
-    if annotations and (left_out or hold_out):
-        raise SettingError("outlines go with the whole set of photos: leave out annotations, or left_out and hold_out")
-    photos = Coco(content, annotations) if annotations else open_pictures(content, "photo")
+    photos = _outlined(content, annotations) if annotations else open_pictures(content, "photo")
     photos = every_tenth(photos)[0] if hold_out else photos
     paintings, note = _paintings(system, style, method.most_styles) if pairs else (None, None)
     notes, others = [note], left_out and _known(left_out)
     if others:
         (photos, *said), (paintings, *more) = (leave_out(each, others) if each else (None,) for each in (photos, paintings))
         notes += [*said, *more]
+    if validation:
+        photos, apart = kept_apart(photos, validation)
+        photos, said = leave_out(photos, apart)  # others that show the same
+        notes.append(said)
     common = {"encoder": encoder, "device": own_device(device), "weights": weights, "network": network, **(task or {})}
     common |= {} if lr is None else {"lr": lr}
     with torch.random.fork_rng():
@@ -81,14 +91,33 @@ def training(
     before = {} if init_from is None else {"init_from": str(init_from), "before": _init_from(learned, init_from)}
     guides = guides if learns else "none"
     find = guides if callable(guides) else GUIDES[choose("guides", guides, GUIDES)]
+    find = find or (_nothing if learns and annotations else None)  # a photo without outlines has nothing to keep
     source = {"content": content, "style": style, "real": real, "annotations": annotations, "encoder": plain(encoder)}
     source |= {"left_out": left_out} if left_out else {}
+    source |= {"validation": validation} if validation else {}
     source = {key: value and str(value) for key, value in source.items()} | before
     source["guides"] = guides.__qualname__ if callable(guides) else guides
     made = Training(learned, photos, second, seed=seed, guides=find, folder=folder, device=device, source=source, **options)
     for note in filter(None, notes):
         made.note(note)
+    if validation and made.folder is not None and made.rank == 0:
+        with atomic_write(made.folder / "validation.txt") as temporary:
+            temporary.write_text("".join(f"{expanded(path).absolute()}\n" for path in apart.paths), encoding="utf-8")
     return made
+
+
+def _outlined(content, annotations) -> Files:
+    """Photos with the outlines that a file of COCO instances has for some of them. Raises ImageError if it has none for any."""
+    parts, errors = [], []
+    for part in content if isinstance(content, (list, tuple)) else [content]:
+        try:
+            parts.append(Coco(part, annotations))
+        except ImageError as error:
+            errors.append(error)
+            parts.append(open_pictures(part, "photo"))
+    if len(errors) == len(parts):
+        raise errors[0]
+    return parts[0] if len(parts) == 1 else Joined(parts)
 
 
 def _known(source) -> Files:

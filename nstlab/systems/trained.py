@@ -117,11 +117,14 @@ def load_generator(system: str, checkpoint=None, device: str = "auto", precision
     return Generator(network, described["styles"], system, str(path), digest(path)[:16])
 
 
-def plan(system: str, content, styles, options: TrainedOptions) -> Pass:
-    """Make a pass ready. `styles` are names of those that the network learned (none: its first). Raises NstlabError."""
+def plan(system: str, content, styles, options: TrainedOptions, a_pixel: float = BYTES_A_PIXEL) -> Pass:
+    """Make a pass ready. `styles` are names of those that the network learned (none: its first). Raises NstlabError.
+
+    `a_pixel`: bytes of memory that a pixel takes at most, by measurement.
+    """
     choose("colors", options.colors, color.KEPT)
     image = images.load(content, check_count("size", options.size))
-    check_memory(tuple(image.shape[-2:]), best_device(options.device), BASE, BYTES_A_PIXEL)
+    check_memory(tuple(image.shape[-2:]), best_device(options.device), BASE, a_pixel)
     generator = load_generator(system, options.checkpoint, options.device, options.precision)
     blend = getattr(options, "blend", None)
     blend = None if blend is None else [float(share) for share in blend]

@@ -3,7 +3,6 @@
 `python -m nstlab.training.distill FOLDER ...` trains it on the pictures of some folders and replaces the files that ship.
 """
 
-import argparse
 import json
 import math
 import random
@@ -21,6 +20,7 @@ from nstlab.encoders.pocket import FILE, RANKS, PocketEncoder
 from nstlab.files import atomic_write, expanded
 from nstlab.stats import gram, single
 from nstlab.training import checkpoints
+from nstlab.training.command import parser
 from nstlab.training.distributed import gathered, own_device
 from nstlab.training.log import report
 from nstlab.training.loop import Training
@@ -219,14 +219,9 @@ def agreement(student: PocketEncoder, size: int = 256, names=None) -> dict[str, 
 
 def main() -> None:
     """Train, measure the agreement, and replace the files that ship."""
-    parser = argparse.ArgumentParser(description="Train the pocket encoder on the pictures of some folders.")
-    parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--steps", type=int, default=450)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=FILE, help="file to write")
-    parser.add_argument("--folder", type=Path, help="folder for checkpoints and the log")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint, if there is one")
-    options = parser.parse_args()
+    command = parser("Train the pocket encoder on the pictures of some folders.", 450, FILE)
+    command.add_argument("folders", type=Path, nargs="+")
+    options = command.parse_args()
     precision = "bf16" if native_bf16(own_device("auto")) else "fp32"
     made = distillation(
         options.folders, steps=options.steps, seed=options.seed, folder=options.folder, resume=options.resume,

@@ -3,9 +3,7 @@
 `python -m nstlab.training.scene_depth` trains it with the default settings and replaces the file that ships.
 """
 
-import argparse
 import math
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +12,7 @@ from nstlab.data.scenes import Scenes
 from nstlab.files import expanded
 from nstlab.networks.scene_depth import FILE, WIDTHS, DepthNet
 from nstlab.training import checkpoints
+from nstlab.training.command import parser
 from nstlab.training.log import report
 from nstlab.training.loop import Training
 from nstlab.training.task import Task, add, to_device
@@ -79,13 +78,7 @@ def training(*, steps: int = 2500, batch: int = 8, size: int = 96, seed: int = 0
 
 def main() -> None:
     """Train, and replace the file that ships."""
-    parser = argparse.ArgumentParser(description="Train the scene depth network on drawn scenes.")
-    parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=FILE, help="file to write")
-    parser.add_argument("--folder", type=Path, help="folder for checkpoints and the log")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint, if there is one")
-    options = parser.parse_args()
+    options = parser("Train the scene depth network on drawn scenes.", 2500, FILE).parse_args()
     made = training(steps=options.steps, seed=options.seed, folder=options.folder, resume=options.resume)
     report(made, every=250)
     if made.rank == 0:

@@ -1,5 +1,6 @@
-"""A JupyterLab of its own and a browser that looks at it."""
+"""A Jupyter server of its own and a browser that looks at it."""
 
+import ast
 import contextlib
 import io
 import json
@@ -18,7 +19,24 @@ from waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
+HARMFUL = ("serious", "critical")
 PANEL = ".jp-NotebookPanel:not(.lm-mod-hidden)"
+ANOTHER = """async name => {
+    const { shell, commands } = window.jupyterapp
+    for (const widget of [...shell.widgets('main')]) {
+        await widget.sessionContext?.shutdown()
+        if (widget.context) widget.context.model.dirty = false
+        widget.dispose()
+    }
+    await commands.execute('docmanager:open', { path: name })
+    return true
+}"""
+ASK = """async expression => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+    const reply = await kernel.requestExecute({ code: '', silent: true, user_expressions: { it: expression } }).done
+    const found = reply.content.user_expressions.it
+    return found.status === 'ok' ? found.data['text/plain'] : found.ename + ': ' + found.evalue
+}"""
 SESSION = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session"
 
 
@@ -41,8 +59,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def jupyter_lab(root: Path, home: Path):
-    """JupyterLab serving the folder `root`, its settings in `home`; yields (address, token)."""
+def jupyter(root: Path, home: Path, app: str = "lab"):
+    """JupyterLab, or Notebook ("notebook"), serving the folder `root`, its settings in `home`; yields (address, token)."""
     port, token = free_port(), secrets.token_hex(16)
     address = f"http://127.0.0.1:{port}"
     pages = home / "config" / "labconfig"
@@ -54,22 +72,28 @@ def jupyter_lab(root: Path, home: Path):
     environment = os.environ | {name: str(home / folder) for name, folder in folders.items()}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     environment.pop("NSTLAB_HEADLESS", None)  # somebody is at the controls
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
+    module, traits = {"lab": ("jupyterlab", "LabApp"), "notebook": ("notebook", "JupyterNotebookApp")}[app]
+    command = [sys.executable, "-m", module, "--no-browser", "--allow-root", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}"]
     command += ["--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    command += ["--LabApp.extension_manager=readonly", "--LabApp.expose_app_in_browser=True"]
-    log = home / "server.log"
-    with log.open("w") as output:
-        server = subprocess.Popen(command, cwd=root, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        _wait_for(f"{address}/api?token={token}", server, log)
+    command += ["--LabApp.extension_manager=readonly", f"--{traits}.expose_app_in_browser=True"]
+    with serving(command, root, environment, home / "server.log", f"{address}/api?token={token}"):
         yield address, token
+
+
+@contextlib.contextmanager
+def serving(command, folder: Path, environment: dict, log: Path, ready: str):
+    """A server that runs in `folder`, from when it answers at the address `ready`."""
+    with log.open("w") as output:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(ready, server, log)
+        yield
     finally:
         server.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(15)
-        except subprocess.TimeoutExpired:
-            server.kill()
+        server.kill()
 
 
 def _wait_for(address, server, log, seconds=60):
@@ -81,7 +105,7 @@ def _wait_for(address, server, log, seconds=60):
         if server.poll() is not None:
             break
         time.sleep(0.2)
-    raise RuntimeError("JupyterLab did not start: " + log.read_text()[-2000:])
+    raise RuntimeError("the server did not start: " + log.read_text()[-2000:])
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -94,8 +118,12 @@ def write_notebook(path: Path, *cells: str) -> Path:
 
 
 def open_notebook(page, address, token, name):
-    """Open a notebook and wait until its kernel listens; the indicator in the toolbar says so too early."""
-    page.goto(f"{address}/lab/tree/{name}?token={token}&reset")
+    """Open a notebook, instead of the one before, and wait until its kernel listens; the toolbar says so too early."""
+    if page.url.startswith(f"{address}/lab"):
+        within(page, ANOTHER, name)
+        page.errors, page.lost = [], []  # what the notebook before says at its end is not this one's
+    else:
+        page.goto(f"{address}/lab/tree/{name}?token={token}&reset")
     page.wait_for_selector(f"{PANEL} .jp-Notebook")
     page.wait_for_function(f"() => {SESSION}?.kernel?.connectionStatus === 'connected'")
     within(page, f"async () => {{ await {SESSION}.kernel.info; return true }}")
@@ -107,16 +135,9 @@ def run_all(page):
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
-def narrow_canvases(page, lab, name, canvas):
-    """Open a notebook in a narrow window, run it, and yield (number, canvas) of its two panels, each in view."""
-    page.set_viewport_size({"width": 620, "height": 1100})
-    open_notebook(page, *lab, name)
-    run_all(page)
-    for number in (0, 1):
-        found = page.locator(canvas).nth(number)
-        found.wait_for()
-        found.scroll_into_view_if_needed()
-        yield number, found
+def ask(page, expression: str):
+    """The value of a Python expression in the kernel of the notebook that is open, of literals alone."""
+    return ast.literal_eval(within(page, ASK, expression))
 
 
 def within(page, function, argument=None, seconds=20):
@@ -126,11 +147,13 @@ def within(page, function, argument=None, seconds=20):
 
 
 def pixels(page, selector) -> str:
-    """What an Image widget shows, as a fingerprint of its bytes."""
+    """What a picture shows, as a fingerprint of its bytes; the selector is that of an image, or of what holds one."""
     function = """async selector => {
         for (let i = 0; i < 20; i++) {
             try {
-                const data = await (await fetch(document.querySelector(selector).src)).arrayBuffer()
+                const found = document.querySelector(selector)
+                const image = found.matches("img") ? found : found.querySelector("img")
+                const data = await (await fetch(image.src)).arrayBuffer()
                 let hash = 5381
                 for (const byte of new Uint8Array(data)) hash = (hash * 33 + byte) >>> 0
                 return data.byteLength + ':' + hash
@@ -161,12 +184,10 @@ def wait_for_text(page, selector, pattern):
     return page.wait_for_function(test, arg=[selector, pattern]).json_value()
 
 
-def upload(page, button, name, data):
-    """Press an upload button and choose a file: its bytes, or its path."""
-    with page.expect_file_chooser() as chosen:
-        page.click(button)
+def upload(page, zone, name, data):
+    """Choose a file for a drop zone: its bytes, or its path."""
     inside = {"name": name, "mimeType": "image/png", "buffer": data}
-    chosen.value.set_files(inside if isinstance(data, bytes) else data)
+    page.locator(f"{zone} input").set_input_files(inside if isinstance(data, bytes) else data)
 
 
 def png(width, height, color, mode="RGB") -> bytes:
@@ -177,6 +198,7 @@ def png(width, height, color, mode="RGB") -> bytes:
 
 def drag(page, canvas, *points):
     """Draw with the left button through points, in shares of the canvas."""
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
     page.mouse.move(*places[0])
@@ -188,21 +210,29 @@ def drag(page, canvas, *points):
 
 def wait_for_cut(page, css, percent):
     """Wait until the line between before and after stands there: so much of `after` is cut away at its left."""
-    cut = "([s, p]) => getComputedStyle(document.querySelector(s)).clipPath.includes(` ${p}%`)"
-    page.wait_for_function(cut, arg=[f"{css}-after", percent])
+    cut = "([s, p]) => getComputedStyle(document.querySelector(s)).clipPath.includes(` ${p}%)`)"
+    page.wait_for_function(cut, arg=[f"{css}-swipe .nst-layer:nth-of-type(2)", percent])
 
 
 def move_line(page, css, key, times=1):
-    """Move that line by the keyboard: PageUp is five to the right."""
-    page.locator(f"{css}-swipe .noUi-handle").focus()
+    """Move that line by the keyboard: PageUp is ten to the right."""
+    page.locator(f"{css}-swipe .nst-line").focus()
     for _ in range(times):
         page.keyboard.press(key)
 
 
 def check_no_errors(page):
-    """Nothing stands in red under a cell, and nothing went wrong in the page."""
+    """Nothing stands in red under a cell, nothing went wrong in the page, and it asked no other server for anything."""
     assert page.locator(f"{PANEL} .jp-OutputArea-output[data-mime-type$='stderr']").all_inner_texts() == []
-    assert page.errors == []
+    assert page.errors == [] and page.lost == []
+
+
+def check_accessible(page, context=".nstlab-panel"):
+    """axe finds nothing serious in the panel."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    rules = [rule for rule in Axe().run(page, context=context).response["violations"] if rule["impact"] in HARMFUL]
+    assert [(rule["id"], node["html"][:200]) for rule in rules for node in rule["nodes"]] == []
 
 
 def check_fits(page, parts, number=0):
@@ -212,9 +242,3 @@ def check_fits(page, parts, number=0):
     right = panel.bounding_box()["x"] + panel.bounding_box()["width"]
     boxes = [part.bounding_box() for part in panel.locator(parts).all()]
     assert boxes and all(box["x"] + box["width"] <= right + 2 for box in boxes)
-
-
-def check_covers(page, over, under, number=0):
-    """Two things lie exactly one upon the other."""
-    upper, lower = (page.locator(selector).nth(number).bounding_box() for selector in (over, under))
-    assert all(abs(upper[side] - lower[side]) <= 1 for side in lower)

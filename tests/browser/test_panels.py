@@ -23,31 +23,26 @@ def test_the_mixer(lab, lab_folder, page, tmp_path):
     tools.run_all(page)
     page.wait_for_selector(".nst-mixer-start")
     tools.wait_for_text(page, ".nst-mixer-label", "press Start")
-    start = tools.pixels(page, ".nst-mixer-after")
-    photo = tools.pixels(page, ".nst-mixer-before")
+    start = tools.pixels(page, ".nst-mixer-swipe .nst-after")
+    photo = tools.pixels(page, ".nst-mixer-swipe .nst-before")
     tools.until(page.locator(".nst-mixer-pause").is_disabled, what="nothing to pause")
 
-    page.locator(".nst-mixer-after").scroll_into_view_if_needed()
+    page.locator(".nst-mixer-swipe .nst-after").scroll_into_view_if_needed()
     page.click(".nst-mixer-start")
     tools.wait_for_text(page, ".nst-mixer-label", r"running, step ([4-9]|\d\d)")
-    tools.until(lambda: tools.pixels(page, ".nst-mixer-after") != start, what="a new picture")
+    tools.until(lambda: tools.pixels(page, ".nst-mixer-swipe .nst-after") != start, what="a new picture")
 
     before = page.locator(".nst-mixer-weight-style").inner_text()
-    page.locator(".nst-mixer-slider-style .noUi-handle").focus()
+    page.locator(".nst-mixer-slider-style input").focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     page.wait_for_function("b => document.querySelector('.nst-mixer-weight-style').innerText !== b", arg=before)
-    handle = page.locator(".nst-mixer-slider-content .noUi-handle").bounding_box()
-    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x - 300, y, steps=6)
-    page.mouse.up()
+    tools.drag(page, page.locator(".nst-mixer-slider-content input"), (0.5, 0.5), (-0.2, 0.5))
     tools.wait_for_text(page, ".nst-mixer-weight-content", "off")
 
     page.click(".nst-mixer-pause")
     tools.wait_for_text(page, ".nst-mixer-label", "paused")
-    look = lambda: (tools.pixels(page, ".nst-mixer-after"), page.locator(".nst-mixer-label").inner_text())
+    look = lambda: (tools.pixels(page, ".nst-mixer-swipe .nst-after"), page.locator(".nst-mixer-label").inner_text())
     held = tools.settled(page, look)  # the step that was under way is over
     page.screenshot(path=tmp_path / "mixer_paused.png")
     time.sleep(1)
@@ -55,22 +50,23 @@ def test_the_mixer(lab, lab_folder, page, tmp_path):
 
     tools.wait_for_text(page, ".nst-mixer-pause", "Go on")
     page.click(".nst-mixer-pause")
-    tools.until(lambda: tools.pixels(page, ".nst-mixer-after") != held[0], what="a picture after the pause")
+    tools.until(lambda: tools.pixels(page, ".nst-mixer-swipe .nst-after") != held[0], what="a picture after the pause")
     assert step_of(page.locator(".nst-mixer-label").inner_text()) > step_of(held[1])
 
-    tools.move_line(page, ".nst-mixer", "PageUp", 8)
+    tools.move_line(page, ".nst-mixer", "PageUp", 4)
     tools.wait_for_cut(page, ".nst-mixer", 40)
     page.screenshot(path=tmp_path / "mixer_line.png")
 
     page.click(".nst-mixer-reset")
     tools.wait_for_text(page, ".nst-mixer-label", "press Start")
-    tools.until(lambda: tools.pixels(page, ".nst-mixer-after") == start, what="the start picture")
-    tools.until(lambda: tools.pixels(page, ".nst-mixer-before") == photo, what="the photo beside it")
+    tools.until(lambda: tools.pixels(page, ".nst-mixer-swipe .nst-after") == start, what="the start picture")
+    tools.until(lambda: tools.pixels(page, ".nst-mixer-swipe .nst-before") == photo, what="the photo beside it")
     tools.wait_for_text(page, ".nst-mixer-weight-content", "off")
 
     page.set_viewport_size({"width": 620, "height": 1100})  # a narrow window: nothing may stick out
     page.screenshot(path=tmp_path / "mixer_narrow.png")
-    tools.check_fits(page, "button, img, .slider-container, .nst-mixer-label")
+    tools.check_fits(page, "button, img, .nst-slide, .nst-mixer-label")
+    tools.check_accessible(page)
     tools.check_no_errors(page)
 
 
@@ -95,11 +91,11 @@ def test_the_feature_explorer(lab, lab_folder, page, tmp_path):
     tools.wait_for_text(page, ".nst-explorer-label", "number 2 in strength")
     tools.until(lambda: look()[1] != first[1] and look()[2] != first[2], what="another channel's map and patches")
 
-    page.locator(".nst-explorer-layer .noUi-handle").focus()
+    page.locator(".nst-explorer-layer input").focus()
     page.keyboard.press("ArrowRight")
     tools.wait_for_text(page, ".nst-explorer-label", "relu2_2, channel")
     second = tools.settled(page, look)
-    page.locator(".nst-explorer-channel .noUi-handle").focus()
+    page.locator(".nst-explorer-channel input").focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
@@ -121,5 +117,6 @@ def test_the_feature_explorer(lab, lab_folder, page, tmp_path):
     page.set_viewport_size({"width": 620, "height": 1100})
     tools.settled(page, look)
     page.screenshot(path=tmp_path / "explorer_narrow.png")
-    tools.check_fits(page, "button:visible, img, select, .slider-container, .nst-explorer-label")
+    tools.check_fits(page, "button:visible, img, select, .nst-slide, .nst-drop, .nst-explorer-label")
+    tools.check_accessible(page)
     tools.check_no_errors(page)

@@ -46,45 +46,46 @@ def test_the_browser_of_a_sweep(lab, swept, page, tmp_path):
     tools.wait_for_text(page, LABEL, r"letters 3 · \d+ s")
 
     def slide(*keys):
-        page.locator(f"{CSS}-colour .noUi-handle").focus()
+        page.locator(f"{CSS}-colour input").focus()
         for key in keys:
             page.keyboard.press(key)
 
-    def look():
-        return [tools.pixels(page, f"{CSS}-{side}") for side in ("before", "after")]
+    def look(*sides):
+        return [tools.pixels(page, f"{CSS}-swipe .nst-{side}") for side in sides or ("before", "after")]
 
-    red = tools.settled(page, look)
-    page.locator(f"{CSS}-swipe").wait_for(state="hidden")  # there is nothing to compare with
+    red = tools.settled(page, lambda: look("before"))
+    page.locator(f"{CSS}-swipe .nst-line").wait_for(state="hidden")  # there is nothing to compare with
     slide("ArrowRight")
-    tools.until(lambda: look()[1] != red[1], what="the picture of another run")
+    tools.until(lambda: look("before") != red, what="the picture of another run")
     tools.wait_for_text(page, LABEL, "letters 4")
 
     page.click(f"{CSS}-compare")
-    page.locator(f"{CSS}-swipe").wait_for()
+    page.locator(f"{CSS}-swipe .nst-line").wait_for()
     teal = tools.settled(page, look)
     slide("ArrowLeft")
-    tools.until(lambda: look() == [teal[0], red[1]], what="the picture that was kept beside the other")
+    tools.until(lambda: look() == [teal[0], red[0]], what="the picture that was kept beside the other")
     tools.wait_for_cut(page, CSS, 50)
     tools.wait_for_text(page, LABEL, "letters 3 .*\nbefore: colour teal")
     tools.move_line(page, CSS, "PageUp")
-    tools.wait_for_cut(page, CSS, 55)
+    tools.wait_for_cut(page, CSS, 60)
     page.screenshot(path=tmp_path / "results.png")
 
     slide("ArrowRight", "ArrowRight")
     tools.wait_for_text(page, LABEL, "failed: AssertionError: no wall is that golden")
     page.wait_for_function(f"() => document.querySelector('{CSS}-compare').disabled")
-    page.locator(f"{CSS}-after").wait_for(state="hidden")  # what is seen is never another run's
+    page.locator(f"{CSS}-swipe").wait_for(state="hidden")  # what is seen is never another run's
     page.screenshot(path=tmp_path / "results_failed.png")
 
     (swept / "mended").touch()
     assert sweep(swept) == 0
     page.click(f"{CSS}-reload")
     tools.wait_for_text(page, LABEL, r"letters 4 · \d+ s")
-    page.locator(f"{CSS}-after").wait_for()
-    tools.until(lambda: look()[1] not in (red[1], teal[1]), what="the picture of the run that is new")
-    tools.wait_for_cut(page, CSS, 55)
+    page.locator(f"{CSS}-swipe").wait_for()
+    tools.until(lambda: look()[1] not in (red[0], teal[1]), what="the picture of the run that is new")
+    tools.wait_for_cut(page, CSS, 60)
     tools.until(page.locator(f"{CSS}-compare").is_enabled, what="a picture to keep")
     page.set_viewport_size({"width": 620, "height": 1100})
     page.screenshot(path=tmp_path / "results_narrow.png")
-    tools.check_fits(page, f"button, img, .slider-container, {LABEL}")
+    tools.check_fits(page, f"button, img, .nst-slide, {LABEL}")
+    tools.check_accessible(page)
     tools.check_no_errors(page)

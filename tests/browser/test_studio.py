@@ -55,11 +55,11 @@ def visit(page, address):
 
 
 def before(page):
-    return tools.pixels(page, f"{CSS}-before")
+    return tools.pixels(page, f"{CSS}-swipe .nst-before")
 
 
 def after(page):
-    return tools.pixels(page, f"{CSS}-after")
+    return tools.pixels(page, f"{CSS}-swipe .nst-after")
 
 
 def check_bad_uploads(page, folder):

@@ -44,7 +44,7 @@ def test_the_training_panel(lab, lab_folder, page, tmp_path):
     page.wait_for_selector(".nst-training-judgement")
     first = look()
     before = page.locator(".nst-training-weight-style").inner_text()
-    page.locator(".nst-training-slider-style .noUi-handle").focus()
+    page.locator(".nst-training-slider-style input").focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     page.wait_for_function("b => document.querySelector('.nst-training-weight-style').innerText !== b", arg=before)
@@ -80,5 +80,6 @@ def test_the_training_panel(lab, lab_folder, page, tmp_path):
     page.click(".nst-training-stop")
     tools.wait_for_text(page, ".nst-training-label", "stopped")
     page.screenshot(path=tmp_path / "training_narrow.png")
-    tools.check_fits(page, "button, img, .slider-container, .progress, .nst-training-label")
+    tools.check_fits(page, "button, img, .nst-slide, .progress, .nst-training-label")
+    tools.check_accessible(page)
     tools.check_no_errors(page)

@@ -1,12 +1,13 @@
 """No check is fooled: blank, copied, swapped, invented answers are wrong; right ones of another form are right."""
 
+import functools
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from exercises import HERE, Exercise, answers
+from exercises import HERE, Lesson, answers
 
 CASES = [
     (path.stem, int(number))
@@ -16,12 +17,14 @@ CASES = [
 ]
 
 
+@functools.lru_cache(maxsize=1)
+def lesson(name: str) -> Lesson:
+    return Lesson(name)
+
+
 @pytest.mark.parametrize("name, number", CASES, ids=lambda value: str(value))
 def test_wrong_answers_are_wrong_and_right_ones_right(name, number):
-    given = answers(name)
-    asked = given[str(number)]
-    codes = [code for kind in ("wrong", "right") for code in asked.get(kind, {}).values()]
-    exercise = Exercise(name, number, given.get("parameters", {}), codes)
+    exercise, asked = lesson(name).exercise(number), lesson(name).given[str(number)]
     found = {
         "the reference": exercise.judge(exercise.reference),
         "blank": exercise.blank(),

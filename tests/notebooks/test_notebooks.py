@@ -1,5 +1,6 @@
 """Every notebook: committed with fresh outputs, and runs with other pictures, sizes and seeds, the network cut off."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 
 from nstlab.experiments import results
 
@@ -48,14 +51,26 @@ def test_it_is_built_as_every_notebook(path):
         assert text.count("Right.") >= 3 and "Not yet" not in text
 
 
+@pytest.fixture(scope="module")
+def kernel():
+    """One kernel for all notebooks, emptied before each; that each runs in a new one is what nbval shows."""
+    manager = AsyncKernelManager(kernel_name="python3")
+    yield manager
+    if manager.has_kernel:
+        run_sync(manager.shutdown_kernel)(now=True)
+
+
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_it_runs_with_other_parameters(path, tmp_path, monkeypatch):
+def test_it_runs_with_other_parameters(path, kernel, tmp_path, monkeypatch):
     monkeypatch.delenv("NSTLAB_HEADLESS", raising=False)  # nobody is told to set it
-    monkeypatch.setenv("PYTHONPATH", str(OFFLINE))
-    made, picture = tmp_path / "made.ipynb", tmp_path / "picture.png"
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])))
+    lesson, made, picture = tmp_path / "lesson.ipynb", tmp_path / "made.ipynb", tmp_path / "picture.png"
+    read = nbformat.read(path, 4)
+    read.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+    nbformat.write(read, lesson)
     known = papermill.inspect_notebook(path)
     parameters = OTHER | {name: value for name, value in FEWER.items() if name in known} | {"out": str(picture)}
-    papermill.execute_notebook(path, made, parameters=parameters, kernel_name="python3", progress_bar=False, cwd=FOLDER)
+    papermill.execute_notebook(lesson, made, parameters, kernel_name="python3", progress_bar=False, cwd=FOLDER, km=kernel)
     assert results.results_of(made)
     assert picture.exists()
 
