@@ -15,6 +15,7 @@ DONE = (
     "04_style_transfer",
     "06_segmentation",
     "07_edges",
+    "08_depth_and_attention",
     "10_scales_and_styles",
     "12_adversarial",
     "14_any_painting_at_once",
