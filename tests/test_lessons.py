@@ -9,6 +9,7 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 DONE = (
+    "00_start_here",
     "01_features",
     "02_content_loss",
     "03_style_loss",
