@@ -14,6 +14,7 @@ DONE = (
     "02_content_loss",
     "03_style_loss",
     "04_style_transfer",
+    "05_saliency",
     "06_segmentation",
     "07_edges",
     "08_depth_and_attention",

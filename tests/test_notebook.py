@@ -86,7 +86,7 @@ def test_the_figures_that_a_text_shows_are_attached(tmp_path):
         name: Image.open(io.BytesIO(base64.b64decode(held["image/jpeg"]))).size
         for name, held in lesson.cells[0].attachments.items()
     }
-    assert sizes == {"of-it.jpg": (600, 400), "of-it_10_20_100.jpg": (384, 384)}
+    assert sizes == {"of-it.jpg": (600, 400), "of-it_10_20_100.jpg": (280, 280)}
     assert "attachments" not in lesson.cells[1]
     nbformat.validate(lesson)
     with pytest.raises(SettingError, match="gone.png, which is not there"):

@@ -20,7 +20,7 @@ from nstlab.experiments import run_notebook as rerun
 from nstlab.experiments.recipe import stamped
 from nstlab.files import atomic_write
 
-CLOSE_UP = 384  # pixels along the side of a part
+CLOSE_UP = 280  # pixels along the side of a part
 SHOWN = re.compile(r"\(attachment:(([\w-]+?)(?:_(\d+)_(\d+)_(\d+))?\.jpg)\)")
 THREADS = "2"  # sums come out otherwise, in their last digits, on another number
 
