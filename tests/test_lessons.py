@@ -9,11 +9,15 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 DONE = (
+    "00_start_here",
     "01_features",
     "02_content_loss",
     "03_style_loss",
     "04_style_transfer",
+    "05_saliency",
+    "06_segmentation",
     "07_edges",
+    "08_depth_and_attention",
     "09_the_whole_objective",
     "10_scales_and_styles",
     "11_feed_forward",
