@@ -104,9 +104,9 @@ def test_it_ends_with_its_sources(name):
     """Who did it first and what to read next, each with a link to a paper that stays where it is, and with its year."""
     *_, (_, last, _) = cells(name, "markdown")
     assert last.count(SOURCES) == 1
-    entries = last.split(SOURCES)[1].strip().splitlines()
+    entries = re.split(r"\n(?!  )", last.split(SOURCES)[1].strip())  # a long one goes on in lines that are set in
     assert len(entries) >= 3 and all(entry.startswith("- ") for entry in entries)
     for entry in entries:
-        links = re.findall(r"\]\((\S+)\)", entry)
+        links = re.findall(r"\]\((\S+)\)", entry, re.S)
         assert links and all(PAPER.fullmatch(link) for link in links), entry
         assert re.search(r"\b(1[789]|20)\d\d\b", entry.replace(links[0], "")), f"no year: {entry}"
