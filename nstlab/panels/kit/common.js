@@ -10,9 +10,16 @@ function make(tag, attributes = {}, ...children) {
 }
 
 // Gives an element the look of the kit, and keys pressed in it to the control: JupyterLab would take arrows for its cells.
+// It keeps those with Ctrl, as Ctrl+S, but for Ctrl+Z; it looks at the attribute before the element hears of the key.
 function dress(el, ...classes) {
   el.classList.add("nst-kit", ...classes)
   el.dataset.lmSuppressShortcuts = "true"
+  const lend = event => {
+    const theirs = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() !== "z"
+    el.toggleAttribute("data-lm-suppress-shortcuts", !theirs)
+  }
+  el.addEventListener("focusin", () => window.addEventListener("keydown", lend, true))
+  el.addEventListener("focusout", () => window.removeEventListener("keydown", lend, true))
 }
 
 // A sentence with its {values} filled in.
