@@ -209,8 +209,8 @@ def test_thumbnails(kit):
 def test_drop_zone(kit):
     file = kit.locator(".kit-zone input")
     said = lambda text: tools.wait_for_text(kit, ".kit-zone .nst-drop-status", text)
-    file.focus()
     with kit.expect_file_chooser() as chosen:
+        file.focus()  # not before: the browser has to know by then that the test waits for its dialog
         kit.keyboard.press("Enter")
     data = tools.png(9, 9, "red")
     large = {"name": "large.png", "mimeType": "image/png", "buffer": data + bytes(12_000_000)}  # in one piece it is too much

@@ -9,10 +9,14 @@ function make(tag, attributes = {}, ...children) {
   return node
 }
 
-// Gives an element the look of the kit, and keys pressed in it to the control: JupyterLab would take arrows for its cells.
+// Gives an element the look of the kit, and keys pressed in it to the control: JupyterLab and Notebook would take arrows for
+// their cells, from whatever has the focus, so that this itself has to say no. With Ctrl or Alt they are the host's, as Ctrl+S.
 function dress(el, ...classes) {
   el.classList.add("nst-kit", ...classes)
-  el.dataset.lmSuppressShortcuts = "true"
+  const keep = event => {
+    event.target.toggleAttribute("data-lm-suppress-shortcuts", !event.ctrlKey && !event.metaKey && !event.altKey)
+  }
+  for (const kind of ["focusin", "keydown", "keyup"]) el.addEventListener(kind, keep)
 }
 
 // A sentence with its {values} filled in.
