@@ -37,8 +37,12 @@ def use_all(page):
     tools.wait_for_text(page, ".kit-said", "^0.8 0 one")
     surface = page.locator(".nst-surface")
     surface.scroll_into_view_if_needed()
-    tools.drag(page, surface, (0.3, 0.3), (0.6, 0.6))
-    tools.wait_for_text(page, ".kit-said", "^0.8 1 one")
+    for undone in (True, False):
+        tools.drag(page, surface, (0.3, 0.3), (0.6, 0.6))
+        tools.wait_for_text(page, ".kit-said", "^0.8 1 one")
+        if undone:
+            page.keyboard.press("Control+z")
+            tools.wait_for_text(page, ".kit-said", "^0.8 0 one")
     page.locator(".nst-thumb").first.focus()
     for key in ("ArrowRight", "Enter"):
         page.keyboard.press(key)
