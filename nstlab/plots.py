@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image
 
 from nstlab import images
@@ -92,6 +93,10 @@ def curves(
         ax.set_yscale("log")
     if log == "both":
         ax.set_xscale("log")
+        for axis in (ax.xaxis, ax.yaxis):  # a range of less than a factor of ten has marks too
+            axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_locator(NullLocator())
     if ticks:
         ax.set_xticks(range(len(ticks)), ticks)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title, **({"ylim": ylim} if ylim else {}))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nstlab import images, metrics
 from nstlab.errors import SettingError
+from nstlab.experiments import comparison
 from nstlab.experiments.comparison import TERMS, VARIANTS, Pair, changes, compare, match_style, only, sign_test, without
 from nstlab.guidance import Guide
 from nstlab.systems import plan, stylize
@@ -29,6 +30,18 @@ def test_match_style_finds_the_factor(slope, factor, bend):
     found = match_style(lambda x: tried.append(x) or torch.tensor(x), lambda image: distance(image.item()), distance(factor))
     assert found.reached and abs(found.distance / distance(factor) - 1) <= 0.02 and len(tried) == len(found.trials) <= 8
     assert found.image.item() == pytest.approx(found.factor)
+
+
+@pytest.mark.parametrize("shipped", [comparison.measured, comparison.ablation])
+def test_what_ships_is_compared_on_every_pair_at_matched_style(shipped):
+    rows, _ = shipped()
+    pairs = {(row["content"], row["style"]) for row in rows}
+    assert {"gatys", "full"} <= {row["variant"] for row in rows} and len(pairs) >= 10
+    for variant in {row["variant"] for row in rows}:
+        assert len(changes(rows, variant, "deep")) == len(changes(rows, variant, "stroke_share")) == len(pairs)
+        reached = [row["matched"] for row in rows if row["variant"] == variant]
+        off = [abs(change) for change, there in zip(changes(rows, variant, "style_distance"), reached, strict=True) if there]
+        assert max(off) <= 0.0201
 
 
 def test_match_style_says_when_it_cannot():

@@ -24,7 +24,7 @@ from nstlab.systems import preserve, stylize
 UNREAD = ("relu3_3", "relu4_4")  # layers that neither a loss nor the style distance reads
 DEEP = ("relu4_4", "relu5_1")  # no loss asks for the photo's features there
 UP = ("edge_f1", "share", "stroke_share", "recognised", "faces_found")  # measures of which more is better
-MEASURED = Path(__file__).with_name("preservation.json")
+MEASURED, ABLATION = (Path(__file__).with_name(name) for name in ("preservation.json", "ablation.json"))
 TERMS = ("inside", "structure", "semantic")  # what "preserve" adds to "gatys"
 
 
@@ -245,6 +245,16 @@ def changes(rows: list[dict], variant: str, measure: str, against: str = "gatys"
     return [after - before if measure in UP else after / before - 1 for before, after in both]
 
 
-def measured() -> list[dict]:
-    """The rows of `benchmarks/preservation.py` on the sample pairs, as they come with the package."""
-    return json.loads(MEASURED.read_text(encoding="utf-8"))["rows"]
+def measured() -> tuple[list[dict], dict]:
+    """(rows, settings) of `benchmarks/preservation.py` on the sample pairs, as they come with the package."""
+    return _report(MEASURED)
+
+
+def ablation() -> tuple[list[dict], dict]:
+    """(rows, settings) of the ablation by which the terms of "preserve" were chosen, from five, at the weights of that time."""
+    return _report(ABLATION)
+
+
+def _report(path: Path) -> tuple[list[dict], dict]:
+    report = json.loads(path.read_text(encoding="utf-8"))
+    return report["rows"], report["settings"]

@@ -2,38 +2,8 @@
 
 import lab as tools
 import pytest
+from kit_notebook import KIT
 
-KIT = """
-import io
-import ipywidgets as widgets
-import numpy as np
-from PIL import Image
-from nstlab import images
-from nstlab.errors import SettingError
-from nstlab.panels import kit, parts
-
-photo, heard, names = images.load("cat", 400), [], ["starry-night", "great-wave", "composition-viii", "mona-lisa"]
-items = [{"name": n, "picture": parts.jpeg(images.load(n, 96)), "alt": f"{n}, a painting"} for n in names]
-swipe = kit.Swipe(parts.jpeg(photo), parts.jpeg(1 - photo), alt=("a cat", "the cat as a negative")).add_class("kit-swipe")
-brush = kit.Brush(parts.jpeg(photo), size=40, alt="a cat").add_class("kit-brush")
-one = kit.Thumbnails(items, "great-wave", label="Paintings").add_class("kit-one")
-several = kit.Thumbnails(items, multiple=True, most=2, label="Some paintings").add_class("kit-several")
-zone = kit.DropZone("Upload pictures", 20).add_class("kit-zone")
-slider = kit.Slider(0.5, label="strength", readout="percent").add_class("kit-slider")
-size = kit.ChoiceSlider([96, 192, 384], "size").add_class("kit-size")
-triangle = kit.Triangle([item["picture"] for item in items[:3]], dots=[[1, 0, 0, True], [0, 1, 0, False]])
-triangle.add_class("kit-triangle")
-picture = kit.Picture(parts.jpeg(photo), "a cat", 200).add_class("kit-picture")
-
-def hear(files):
-    heard.extend((name, len(data)) for name, data in files)
-    if files[0][0] == "bad.png":
-        raise SettingError("bad.png is <not> good")
-
-zone.on_files(hear)
-shown = lambda: np.asarray(Image.open(io.BytesIO(brush.mask)).convert("L"))
-parts.Panel([swipe, brush, one, several, zone, slider, size, triangle, picture])
-"""
 WIDTHS = (360, 1280, 1920)
 THEMES = ("JupyterLab Light", "JupyterLab Dark")
 OVERLAY = """surface => {
@@ -209,8 +179,8 @@ def test_thumbnails(kit):
 def test_drop_zone(kit):
     file = kit.locator(".kit-zone input")
     said = lambda text: tools.wait_for_text(kit, ".kit-zone .nst-drop-status", text)
-    file.focus()
     with kit.expect_file_chooser() as chosen:
+        file.focus()  # not before: the browser has to know by then that the test waits for its dialog
         kit.keyboard.press("Enter")
     data = tools.png(9, 9, "red")
     large = {"name": "large.png", "mimeType": "image/png", "buffer": data + bytes(12_000_000)}  # in one piece it is too much
@@ -242,10 +212,14 @@ def test_drop_zone(kit):
 
 
 def test_sliders(kit):
+    kit.evaluate("window.jupyterapp.shell.currentWidget.context.model.dirty = true")
     kit.locator(".kit-slider input").focus()
     kit.keyboard.press("ArrowRight")
     hears(kit, "slider.value", 0.51)
     tools.wait_for_text(kit, ".kit-slider output", "51 %")
+    kit.keyboard.press("Control+s")  # what is pressed with Ctrl is JupyterLab's
+    saved = "!window.jupyterapp.shell.currentWidget.context.model.dirty"
+    tools.until(lambda: kit.evaluate(saved), what="saving the notebook")
     kit.mouse.click(*within(kit.locator(".kit-slider input"), (0.9, 0.5))[0])
     tools.until(lambda: tools.ask(kit, "slider.value") > 0.8, what="a press on the slider")
     tools.ask(kit, "slider.set_trait('value', 0.1)")

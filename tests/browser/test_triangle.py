@@ -81,8 +81,11 @@ def test_the_triangle(lab, lab_folder, page, tmp_path):
 
     before = shares(page)
     page.locator(".nst-triangle-share-3 input").focus()
-    for key in ("ArrowRight", "ArrowRight", "PageUp", "PageUp"):
-        page.keyboard.press(key)
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    tools.until(lambda: before[2] < shares(page)[2] < before[2] + 5, what="a share moved a little by key")
+    for _ in range(2):
+        page.keyboard.press("PageUp")
     tools.until(lambda: shares(page)[2] > before[2] + 10 and shares(page)[0] < before[0], what="a share moved by key")
     moved = tools.settled(page, lambda: shares(page))
 

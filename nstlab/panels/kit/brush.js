@@ -190,7 +190,10 @@ function render({ model, el }) {
     const far = event.shiftKey ? 0.1 : 0.02, square = canvas.width / canvas.height
     const moves = { ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, -far * square], ArrowDown: [0, far * square] }
     if (control && key === "z") ask_undo()
-    else if (control) return
+    else if (control) {
+      if (event.key === "Control" || event.key === "Meta") event.stopPropagation() // the host is not to take Ctrl+Z
+      return
+    }
     else if (key in moves) go({ x: clamp(at.x + moves[key][0], 0, 1), y: clamp(at.y + moves[key][1], 0, 1) })
     else if (key === " ") {
       if (event.repeat) { event.preventDefault(); return }

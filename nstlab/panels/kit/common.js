@@ -10,9 +10,16 @@ function make(tag, attributes = {}, ...children) {
 }
 
 // Gives an element the look of the kit, and keys pressed in it to the control: JupyterLab would take arrows for its cells.
+// It keeps those with Ctrl or Alt, as Ctrl+S, but for Ctrl+Z. The attribute counts only where the focus is or below, and some
+// versions look at it before the element hears of the key.
 function dress(el, ...classes) {
   el.classList.add("nst-kit", ...classes)
-  el.dataset.lmSuppressShortcuts = "true"
+  const claim = event => {
+    const theirs = (event.ctrlKey || event.metaKey || event.altKey) && event.key.toLowerCase() !== "z"
+    event.target.toggleAttribute("data-lm-suppress-shortcuts", !theirs)
+  }
+  el.addEventListener("focusin", () => window.addEventListener("keydown", claim, true))
+  el.addEventListener("focusout", () => window.removeEventListener("keydown", claim, true))
 }
 
 // A sentence with its {values} filled in.
