@@ -90,7 +90,7 @@ class Visitor(threading.Thread):
         self.kernel = re.search(r'"kernelId": "([^"]+)"', page)[1]
         self.session = uuid.uuid4().hex
         place = f"{self.address.replace('http', 'ws')}api/kernels/{self.kernel}/channels?session_id={self.session}"
-        self.socket = create_connection(place, timeout=5, header=[f"Origin: {self.address.rstrip('/')}"])
+        self.socket = create_connection(place, timeout=5, origin=self.address.rstrip("/"))
         comm = uuid.uuid4().hex
         self.send("comm_open", {"comm_id": comm, "target_name": "jupyter.widget.control", "data": {}}, {"version": "1.0.0"})
         self.send("comm_msg", {"comm_id": comm, "data": {"method": "request_states"}})
