@@ -96,7 +96,7 @@ def lab(arguments: list[str]) -> int:
 
 
 def studio(arguments: list[str]) -> int:
-    """Serve the studio, an app in the browser; arguments are Voila's, such as --no-browser or --port=8866."""
+    """Serve the studio, an app in the browser; --rooms N for a class, --idle SECONDS, and Voila's, such as --no-browser."""
     return call([PYTHON, "-m", "nstlab.panels.serve", "notebooks/20_studio.ipynb", *arguments], headless=False)
 
 

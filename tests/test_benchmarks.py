@@ -1,5 +1,6 @@
 """What the benchmarks judge by: distances, strokes, a classifier that must not live on colour, and when it has no say."""
 
+import io
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import judging
 import networks
 import one_pass
 import realism
+import room
 
 
 def test_distance_is_that_from_the_nearest_size_of_the_painting():
@@ -137,3 +139,17 @@ def test_faces_found_are_a_share_of_all_faces():
     rows = [{"what": "n", "faces": 3, "faces_found": 1, "bare": 0.0}, {"what": "n", "faces": 1, "faces_found": 1, "bare": 1.0}]
     assert networks.summary(rows, "n")["faces_found"] == 0.5 and networks.summary(rows, "n")["bare"] == 0.5
     assert networks.summary([{"what": "n", "faces": 0, "faces_found": 0}], "n")["faces_found"] is None
+
+
+def test_a_visitor_notices_a_picture_of_somebody_else():
+    visitor = room.Visitor(3, "http://127.0.0.1:1/", 0.0, paint=False)
+    mine, theirs = room.Image.new("RGB", visitor.size, visitor.colour), room.Image.new("RGB", visitor.size, "white")
+    other = room.Image.new("RGB", (200, 100), visitor.colour)
+    for picture, side, foreign in ((mine, "before", 0), (theirs, "before", 1), (theirs, "after", 1), (other, "after", 2)):
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        visitor.check({side: buffer.getvalue()})
+        assert visitor.log.foreign == foreign
+    state = {"items": [{"picture": None}]}
+    room.put(state, ["items", 0, "picture"], b"x")
+    assert state == {"items": [{"picture": b"x"}]}

@@ -35,7 +35,7 @@ def test_the_students_book_has_all_notebooks_and_no_solution(pages):
 
 def test_every_page_is_in_the_table_of_contents(pages):
     table = set(re.findall(r"^[\w/]+$", pages["index.md"], re.M))
-    listed = {name.rpartition(".")[0] for name in pages if not name.startswith("reference/") and name != "index.md"}
+    listed = {name.rpartition(".")[0] for name in pages if not name.startswith(("reference/", "attached/", "index."))}
     assert listed | {"reference/index"} == table
     rooms = set(re.findall(r"^\w+$", pages["reference/index.md"], re.M))
     assert rooms == {Path(name).stem for name in pages if name.startswith("reference/")} - {"index"}

@@ -1,11 +1,15 @@
+import base64
+import io
 from types import SimpleNamespace
 
 import nbformat
 import pytest
+import torch
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
-from nstlab.course import build, checks
+from nstlab.course import build, checks, figures
 from nstlab.errors import SettingError
 from nstlab.experiments import results
 
@@ -71,3 +75,35 @@ def test_a_front_end_that_can_be_asked_has_somebody_at_it(monkeypatch):
         kernel = SimpleNamespace(get_parent=lambda parent=parent: parent)
         monkeypatch.setattr("IPython.get_ipython", lambda kernel=kernel: SimpleNamespace(kernel=kernel))
         assert results.headless() is not answers
+
+
+def test_the_figures_that_a_text_shows_are_attached(tmp_path):
+    Image.new("RGB", (600, 400), "red").save(tmp_path / "of-it.png")
+    text = "![all](attachment:of-it.jpg) and ![a part](attachment:of-it_10_20_100.jpg)"
+    lesson = new_notebook(cells=[new_markdown_cell(text), new_markdown_cell("none", attachments={"old.jpg": {}})])
+    figures.attach(lesson, tmp_path)
+    sizes = {
+        name: Image.open(io.BytesIO(base64.b64decode(held["image/jpeg"]))).size
+        for name, held in lesson.cells[0].attachments.items()
+    }
+    assert sizes == {"of-it.jpg": (600, 400), "of-it_10_20_100.jpg": (280, 280)}
+    assert "attachments" not in lesson.cells[1]
+    nbformat.validate(lesson)
+    with pytest.raises(SettingError, match="gone.png, which is not there"):
+        figures.attach(new_notebook(cells=[new_markdown_cell("![it](attachment:gone.jpg)")]), tmp_path)
+
+
+def test_what_is_only_laid_together_leaves_no_residue():
+    one, two, noise = torch.rand((3, 1, 3, 8, 12), generator=torch.Generator().manual_seed(0))
+    half = torch.zeros(1, 1, 8, 12)
+    half[..., :6] = 1
+    scraps = [part * mask for part in (one, two) for mask in (half, 1 - half)]
+    pasted = half * two + (1 - half) * (0.3 * one + 0.7 * two)
+    assert checks.residue(pasted, scraps) < 1e-4 and checks.residue(noise, scraps) > 0.1
+    assert checks.residue(0 * one, [*scraps, one]) == 0  # scraps may repeat each other
+
+
+def test_a_disc_has_its_area_and_its_centre():
+    drawn = checks.disc(41, 61, 12.0)
+    assert drawn.shape == (1, 1, 41, 61) and abs(drawn.sum().item() - 3.1416 * 144) < 20
+    assert drawn[0, 0, 20, 30] == 1 and drawn[0, 0, 20, 41] == 1 and drawn[0, 0, 20, 43] == 0 and drawn[0, 0, 8, 30] == 0

@@ -105,10 +105,16 @@ def test_a_toy_is_swept(toy, tmp_path):
     assert json.dumps(row).count(str(round(expected(0.25).mean().item(), 3)))
 
 
-def test_a_toy_is_offered_in_the_studio(toy):
+def test_a_toy_is_offered_in_the_studio(toy, monkeypatch):
+    from nstlab.panels import orders
     from nstlab.panels.studio import Studio
 
-    studio = Studio("cat", ["great-wave"], system="toy", size=128)
+    orders.offered.cache_clear()
+    monkeypatch.setenv("NSTLAB_HEADLESS", "1")
+    try:
+        studio = Studio("cat", system="toy", size=128)
+    finally:
+        orders.offered.cache_clear()
     assert ("tint it", "toy") in studio.system.options and studio.system.value == "toy"
     assert studio.strength.layout.display == "none"  # it has no weights
 

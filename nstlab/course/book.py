@@ -7,6 +7,7 @@ pages load lies beside them: the book is read without a network, also from a fol
 
 import argparse
 import ast
+import base64
 import contextlib
 import io
 import json
@@ -20,6 +21,7 @@ from nstlab.course.sites import broken, name_buttons
 from nstlab.errors import SettingError
 from nstlab.experiments.results import HOSTED, RESULT
 
+ATTACHED = "attached"  # folder of the pictures in texts
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STYLE = """\
 .nstlab-panel { border-left: 4px solid #8a8a8a; padding: .4rem .8rem; }
@@ -76,11 +78,13 @@ def config(teacher: bool = False) -> dict:
     }
 
 
-def pages(folder: Path, teacher: bool = False) -> dict[str, str]:
-    """{path in the book: text} of everything that Sphinx reads. Raises SettingError where there are no notebooks."""
-    folder = Path(folder)
+def pages(folder: Path, teacher: bool = False) -> dict[str, str | bytes]:
+    """{path in the book: content} of everything that Sphinx reads. Raises SettingError where there are no notebooks."""
+    folder, files = Path(folder), {}
     read = trees.read if teacher else trees.for_student
-    files = {path.name: json.dumps(readable(read(path))) for path in trees.lessons(folder)}
+    for path in trees.lessons(folder):
+        notebook = read(path)
+        files |= attached(notebook) | {path.name: json.dumps(readable(notebook))}
     files |= trees.texts(folder, trees.WORDS + (trees.GUIDES if teacher else ()))
     return files | reference.pages() | {"index.md": index(list(files))}
 
@@ -101,6 +105,15 @@ def index(names: list[str]) -> str:
     return "\n\n".join([INTRODUCTION, *tables]) + "\n"
 
 
+def attached(notebook: dict) -> dict[str, bytes]:
+    """{path in the book: content} of the pictures that are attached to the notebook's texts."""
+    found = {}
+    for cell in notebook["cells"]:
+        for name, kinds in cell.get("attachments", {}).items():
+            found[f"{ATTACHED}/{name}"] = base64.b64decode("".join(next(iter(kinds.values()))))
+    return found
+
+
 def readable(notebook: dict) -> dict:
     """The notebook as a page: no badges, no installation, no results for machines, a sentence where a panel stands.
 
@@ -109,6 +122,8 @@ def readable(notebook: dict) -> dict:
     cells = [cell for cell in notebook["cells"] if HOSTED not in cell["metadata"].get("tags", [])]
     for cell in cells:
         source = cell["source"] = "".join(cell["source"])
+        if cell.pop("attachments", None):
+            cell["source"] = source.replace("(attachment:", f"({ATTACHED}/")
         cell["outputs"] = [_shown(out) for out in cell.get("outputs", []) if RESULT not in out.get("data", {})]
         for output in cell["outputs"]:
             if any(kind.startswith("image/") for kind in output.get("data", {})):
@@ -152,7 +167,7 @@ def build(folder: Path, out: Path, teacher: bool = False) -> list[str]:
         source, made = Path(temporary, "source"), Path(temporary, "book")
         for name, text in {**files, "_static/book.css": STYLE, "_static/book.js": SCRIPT}.items():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_text(text, encoding="utf-8")
+            (source / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         offline.copy_mathjax(source / "_static")
         _sphinx(source, made, config(teacher))
         name_buttons(made)

@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+from nstlab.course import figures
 from nstlab.experiments.results import source_hash
 from nstlab.files import atomic_write
 
@@ -98,6 +99,7 @@ def rebuild(path: Path) -> None:
     import nbformat
 
     notebook = normalize(execute(path))
+    figures.attach(notebook, path.resolve().parent.parent / "figures")
     with atomic_write(path) as temporary:
         temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 

@@ -2,11 +2,17 @@
 
 import torch
 import torch.nn.functional as F
+from matplotlib.colors import to_rgb
 
-from nstlab import plots
+from nstlab import images, plots
 from nstlab.guidance.edges import canny
+from nstlab.guidance.faces import faces
+from nstlab.guidance.segments import REGIONS
 
 KEPT, LOST, NEW = (0.0, 0.0, 0.0), (0.85, 0.35, 0.0), (0.3, 0.7, 0.95)  # inks of `outlines`: black, orange, blue
+THINGS = ("#d62728", "#ff7f0e", "#9467bd", "#ffe119", "#8c564b", "#e377c2")  # person, animal, vehicle, food, furniture, other
+STUFF = ("#87ceeb", "#1f4fb0", "#2ca02c", "#d2b48c", "#708090", "#e6beff")  # sky, water, plants, ground, building, room
+HUES = dict(zip(REGIONS, map(to_rgb, (*THINGS, *STUFF, "#202020"))))  # and background
 REACH = 1.7  # of the plane in `critic_fields`, to each side
 
 
@@ -127,3 +133,87 @@ def critic_fields(moments, real: torch.Tensor, titles, height=1.9) -> plots.Pict
         ax.set_title(title, fontsize=9, pad=3)
     fig.tight_layout(pad=0.4)
     return plots.render(fig, "the critic's field with real and made points: " + ", ".join(titles))
+
+
+def close_up(image: torch.Tensor, x: float, y: float, width: float = 0.2) -> torch.Tensor:
+    """The square part of an image around (x, y), shares of its width and height; `width` is a share of the long side."""
+    rows, columns = image.shape[-2:]
+    half = max(4, int(width * max(rows, columns) / 2))
+    top, left = max(0, int(y * rows) - half), max(0, int(x * columns) - half)
+    return image[..., top : top + 2 * half, left : left + 2 * half]
+
+
+def marked(image: torch.Tensor, spots: dict, half: int = 4) -> torch.Tensor:
+    """The image with a square frame around each (row, column) of `spots`, in the colours of the plots, in order."""
+    drawn = image.clone()
+    for number, (row, column) in enumerate(spots.values()):
+        ink = torch.tensor(to_rgb(plots.COLORS[(number + 1) % len(plots.COLORS)])).view(3, 1, 1)
+        rows = slice(max(0, row - half - 2), row + half + 2)
+        columns = slice(max(0, column - half - 2), column + half + 2)
+        inner = image[0, :, max(0, row - half) : row + half, max(0, column - half) : column + half].clone()
+        drawn[0, :, rows, columns] = ink
+        drawn[0, :, max(0, row - half) : row + half, max(0, column - half) : column + half] = inner
+    return drawn
+
+
+def regions(image: torch.Tensor, found) -> torch.Tensor:
+    """The photo under its regions, a colour for each number."""
+    base = [torch.tensor(to_rgb(color)) for color in plots.COLORS[:6]]
+    palette = torch.stack(base + [0.5 + 0.5 * color for color in base])
+    return 0.35 * image + 0.65 * palette[found.labels[0] % len(palette)].permute(2, 0, 1)[None]
+
+
+def named_regions(pictures: dict, columns: int = 4) -> plots.Picture:
+    """{title: (image, its regions)}: each under its regions, with a legend of their names and how sure the head is of them."""
+    rows = -(-len(pictures) // columns)
+    fig = plots.new_figure(2.1 * columns, 3.2 * rows)
+    axes = fig.subplots(rows, columns, squeeze=False).ravel()
+    for ax, (title, (image, found)) in zip(axes, pictures.items()):
+        colors = torch.tensor([HUES[name] for name in found.names])[found.labels[0]]
+        ax.imshow(0.4 * image[0].permute(1, 2, 0) + 0.6 * colors)
+        for name, score in zip(found.names, found.scores):
+            ax.plot([], [], "s", color=HUES[name], label=f"{name} {score:.2f}")
+        ax.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0))
+        ax.set_title(title, fontsize=9)
+    for ax in axes:
+        ax.set_axis_off()
+    fig.tight_layout()
+    return plots.render(fig, "regions with names: " + ", ".join(pictures))
+
+
+def tables(named: dict, rows, columns, note: str) -> plots.Picture:
+    """Tables {title: numbers} side by side, each cell as dark as its number is large within its row."""
+    fig = plots.new_figure(max(2.3, 1.1 * len(columns)) * len(named) + 0.8, 0.5 * len(rows) + 1.15)
+    for number, (ax, (title, table)) in enumerate(zip(fig.subplots(1, len(named), squeeze=False)[0], named.items())):
+        ax.imshow([[v / max(row) for v in row] for row in table], cmap="Blues", vmin=0, vmax=1.6, aspect="auto")
+        ax.set(xticks=range(len(columns)), yticks=[] if number else range(len(rows)), title=title)
+        ax.set_xticklabels(columns)
+        ax.set_yticklabels([] if number else rows)
+        for r, row in enumerate(table):
+            for c, value in enumerate(row):
+                ax.text(c, r, f"{value:.2f}", ha="center", va="center", fontsize=10)
+        plots.tidy(ax)
+    fig.suptitle(note, fontsize=9, style="italic", y=0.02)
+    fig.tight_layout()
+    return plots.render(fig, note)
+
+
+def looked_at(image: torch.Tensor, look: torch.Tensor, place: int, grid) -> torch.Tensor:
+    """The image, faded where `place` of `look` (P, P) does not look, on a grid (h, w) of P places; the place is red."""
+    light = (look[place] * look.shape[1] / 4).clamp(0, 1).view(1, 1, *grid)  # full where it gets 4 times its fair share
+    picture = 1 - (1 - image) * (0.2 + 0.8 * images.resize(light, tuple(image.shape[-2:])))
+    tall, wide = (side // count for side, count in zip(image.shape[-2:], grid))
+    row, column = divmod(place, grid[1])
+    square = (..., slice(row * tall, (row + 1) * tall), slice(column * wide, (column + 1) * wide))
+    picture[square] = torch.tensor([1.0, 0.1, 0.1]).view(1, 3, 1, 1)
+    return picture
+
+
+def portrait(photo: torch.Tensor) -> torch.Tensor:
+    """The square part of a photo around its largest face; all of it if there is none."""
+    for box in faces(photo)[:1]:
+        side = int(min(3.2 * box.height, *photo.shape[-2:]))
+        top = int(min(max(0, box.top + box.height / 2 - 0.42 * side), photo.shape[-2] - side))
+        left = int(min(max(0, box.left + box.width / 2 - 0.5 * side), photo.shape[-1] - side))
+        return photo[..., top : top + side, left : left + side].contiguous()
+    return photo

@@ -1,16 +1,27 @@
-"""The pictures in figures/, each made by a notebook: the list is figures/figures.json, and each picture says its recipe."""
+"""The pictures in figures/, each made by a notebook: the list is figures/figures.json, and each picture says its recipe.
 
+A notebook's text shows one as `![what it shows](attachment:NAME.jpg)`, and the part of SIDE x SIDE pixels from (X, Y) on,
+enlarged, as `attachment:NAME_X_Y_SIDE.jpg`. The picture itself is attached to the cell when the notebook is built.
+"""
+
+import base64
+import io
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
+
+from PIL import Image
 
 from nstlab.errors import NstlabError, SettingError, nearest
 from nstlab.experiments import run_notebook as rerun
 from nstlab.experiments.recipe import stamped
 from nstlab.files import atomic_write
 
+CLOSE_UP = 280  # pixels along the side of a part
+SHOWN = re.compile(r"\(attachment:(([\w-]+?)(?:_(\d+)_(\d+)_(\d+))?\.jpg)\)")
 THREADS = "2"  # sums come out otherwise, in their last digits, on another number
 
 
@@ -38,6 +49,28 @@ def make(notebook: str, parameters: dict, path) -> Path:
     with atomic_write(path) as temporary:
         temporary.write_bytes(stamped(made["picture"], Path(notebook).as_posix(), values))
     return path
+
+
+def attach(notebook, folder="figures") -> None:
+    """Attach to each Markdown cell the figures that its text shows, and no others. Raises SettingError if one is missing."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.pop("attachments", None)
+            if found := {name: {"image/jpeg": _jpeg(folder, *part)} for name, *part in SHOWN.findall(cell.source)}:
+                cell.attachments = found
+
+
+def _jpeg(folder, figure: str, left: str, top: str, side: str) -> str:
+    """A figure, or its part, as base64 of a JPEG."""
+    path = Path(folder, f"{figure}.png")
+    if not path.exists():
+        raise SettingError(f"a notebook shows {path}, which is not there: make it, or name one that is")
+    picture, out = Image.open(path).convert("RGB"), io.BytesIO()
+    if side:
+        x, y, wide = int(left), int(top), int(side)
+        picture = picture.resize((CLOSE_UP, CLOSE_UP), Image.Resampling.BICUBIC, (x, y, x + wide, y + wide))
+    picture.save(out, "JPEG", quality=85)
+    return base64.b64encode(out.getvalue()).decode("ascii")
 
 
 def main(names: list[str]) -> None:

@@ -43,11 +43,18 @@ def command(path, encoding: str = "utf-8") -> str:
     found = recipe(path)
     notebook, parameters, settings = (found.get(key) for key in ("notebook", "parameters", "settings"))
     if isinstance(notebook, str) and isinstance(parameters, dict):
-        words = _papermill(notebook, parameters, str(path))
-    elif isinstance(settings, dict) and settings:
-        words = _stylize(dict(settings), path)
-    else:
-        raise SettingError(f"{path} carries no recipe: only pictures that nstlab saved say how they were made")
+        return _line(_papermill(notebook, parameters, str(path)), path, encoding)
+    if isinstance(settings, dict) and settings:
+        return stylize_command(settings, path, encoding)
+    raise SettingError(f"{path} carries no recipe: only pictures that nstlab saved say how they were made")
+
+
+def stylize_command(settings: dict, path, encoding: str = "utf-8") -> str:
+    """The command `nstlab stylize ...` for a Result's settings, writing to `path`. Raises SettingError if there is none."""
+    return _line(_stylize(dict(settings), path), path, encoding)
+
+
+def _line(words: list[str], path, encoding: str) -> str:
     made = " ".join(_quoted(word, encoding) for word in words)
     if not made.isprintable():  # line breaks, or codes that a terminal obeys
         raise SettingError(f"{path}: its recipe has characters that cannot be printed, so it is not shown")

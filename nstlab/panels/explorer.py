@@ -80,7 +80,8 @@ class FeatureExplorer(parts.Panel):
             name = choose("layer", layer or self.layer.value, self.encoder.layers)
             order = strongest_channels(features[name], features[name].shape[1])
             if channel is None:
-                channel = int(self.channel.value) if layer is None else order[0]
+                channel = self.channel.value if layer is None else order[0]
+            channel = int(channel)
             if channel not in order:
                 raise SettingError(f"channel {channel}: {name} has the channels 0 to {len(order) - 1}")
             self._image, self._features, self._order = image, features, order

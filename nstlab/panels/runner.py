@@ -70,11 +70,15 @@ class Runner:
             raise self.error
         return self
 
+    def join(self, timeout: float | None = None) -> None:
+        """Return once the thread has ended; nothing is raised."""
+        if self._thread:
+            self._thread.join(timeout)
+
     def end(self) -> None:
         """Stop, and return once the thread has ended; what made a run fail is not raised, it stays in `error`."""
         self.stop()
-        if self._thread:
-            self._thread.join()
+        self.join()
 
     def _loop(self) -> None:
         error = None
