@@ -189,8 +189,8 @@ class Visitor(threading.Thread):
             return
         if data.get("method") == "update_states":
             states, paths = data["states"], data.get("buffer_paths", [])
-            for (name, *path), buffer in zip(paths, buffers):
-                put(states[name]["state"], path, buffer)
+            for path, buffer in zip(paths, buffers):  # each begins with the name of a widget
+                put(states, path, buffer)
             self.models |= {name: each["state"] for name, each in states.items()}
         elif "state" in data:
             for path, buffer in zip(data.get("buffer_paths", []), buffers):
