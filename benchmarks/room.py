@@ -29,6 +29,7 @@ from PIL import Image
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "20_studio.ipynb"
 PAINTINGS = ("great-wave", "starry-night", "spring", "composition-viii")
 LATE = 240.0  # seconds after which an answer is a failure
+PROTOCOL = "v1.kernel.websocket.jupyter.org"  # Voila understands no other, and hangs
 COLOURS = ("red", "lime", "blue", "gold", "teal", "purple", "orange", "navy")
 
 
@@ -90,7 +91,7 @@ class Visitor(threading.Thread):
         self.kernel = re.search(r'"kernelId": "([^"]+)"', page)[1]
         self.session = uuid.uuid4().hex
         place = f"{self.address.replace('http', 'ws')}api/kernels/{self.kernel}/channels?session_id={self.session}"
-        self.socket = create_connection(place, timeout=5, origin=self.address.rstrip("/"))
+        self.socket = create_connection(place, timeout=5, origin=self.address.rstrip("/"), subprotocols=[PROTOCOL])
         comm = uuid.uuid4().hex
         self.send("comm_open", {"comm_id": comm, "target_name": "jupyter.widget.control", "data": {}}, {"version": "1.0.0"})
         self.send("comm_msg", {"comm_id": comm, "data": {"method": "request_states"}})
@@ -161,18 +162,15 @@ class Visitor(threading.Thread):
         return Image.open(io.BytesIO(self.raw(side))).convert("RGB")
 
     def send(self, kind: str, content: dict, metadata=None, buffers=()):
-        from jupyter_server.services.kernels.connection.base import serialize_binary_message
+        from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
 
         header = {"msg_id": uuid.uuid4().hex, "msg_type": kind, "session": self.session, "username": "", "version": "5.3"}
-        message = {"header": header, "parent_header": {}, "metadata": metadata or {}, "content": content, "channel": "shell"}
-        if buffers:
-            self.socket.send_binary(serialize_binary_message({**message, "buffers": list(buffers)}))
-        else:
-            self.socket.send(json.dumps({**message, "buffers": []}))
+        parts = [json.dumps(part).encode() for part in (header, {}, metadata or {}, content)]
+        self.socket.send_binary(serialize_msg_to_ws_v1([*parts, *buffers], "shell"))
 
     def hear(self, condition, what: str):
         """Take in what the kernel says until that holds."""
-        from jupyter_server.services.kernels.connection.base import deserialize_binary_message
+        from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1
         from websocket import WebSocketTimeoutException
 
         end = time.monotonic() + LATE
@@ -180,8 +178,8 @@ class Visitor(threading.Thread):
             if time.monotonic() > end:
                 raise TimeoutError(f"{what} did not come: {self.status() if self.models else ''}")
             with contextlib.suppress(WebSocketTimeoutException):
-                data = self.socket.recv()
-                self.take(deserialize_binary_message(data) if isinstance(data, bytes) else json.loads(data))
+                _, (header, _, _, content, *buffers) = deserialize_msg_from_ws_v1(self.socket.recv())
+                self.take({"header": json.loads(header), "content": json.loads(content), "buffers": buffers})
 
     def take(self, message: dict):
         """Keep the state of the widgets, and look whether what is shown is one's own."""
@@ -191,8 +189,8 @@ class Visitor(threading.Thread):
             return
         if data.get("method") == "update_states":
             states, paths = data["states"], data.get("buffer_paths", [])
-            for (name, *path), buffer in zip(paths, buffers):
-                put(states[name]["state"], path, buffer)
+            for path, buffer in zip(paths, buffers):  # each begins with the name of a widget
+                put(states, path, buffer)
             self.models |= {name: each["state"] for name, each in states.items()}
         elif "state" in data:
             for path, buffer in zip(data.get("buffer_paths", []), buffers):
