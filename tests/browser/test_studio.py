@@ -45,11 +45,22 @@ def studio(home, *options, steps=80):
 
 
 def watched(page):
-    """Note the page's dialogs."""
-    page.dialogs = []
+    """Leave the page, and note the dialogs that come later in `page.dialogs`."""
     page.set_default_timeout(90_000)
-    page.on("dialog", lambda dialog: (page.dialogs.append(dialog.message), dialog.dismiss()))
+    if not hasattr(page, "dialogs"):
+        page.on("dialog", lambda dialog: _heard(page, dialog))
+    page.goto("about:blank")
+    page.dialogs = []
     return page
+
+
+def _heard(page, dialog):
+    """Note what a dialog says; where a page asks whether it may be left, it may."""
+    if dialog.type == "beforeunload":
+        dialog.accept()
+    else:
+        page.dialogs.append(dialog.message)
+        dialog.dismiss()
 
 
 def visit(page, address):
