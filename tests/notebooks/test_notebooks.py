@@ -60,13 +60,16 @@ def kernel():
         run_sync(manager.shutdown_kernel)(now=True)
 
 
+AFRESH = "%reset -f\nimport torch\n\ntorch.set_grad_enabled(True)"  # 01 leaves gradients off, in the kernel that all share
+
+
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_it_runs_with_other_parameters(path, kernel, tmp_path, monkeypatch):
     monkeypatch.delenv("NSTLAB_HEADLESS", raising=False)  # nobody is told to set it
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])))
     lesson, made, picture = tmp_path / "lesson.ipynb", tmp_path / "made.ipynb", tmp_path / "picture.png"
     read = nbformat.read(path, 4)
-    read.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+    read.cells.insert(0, nbformat.v4.new_code_cell(AFRESH))
     nbformat.write(read, lesson)
     known = papermill.inspect_notebook(path)
     parameters = OTHER | {name: value for name, value in FEWER.items() if name in known} | {"out": str(picture)}
