@@ -1,12 +1,10 @@
 """A visit to the studio without its widgets: real networks, at a tiny size."""
 
-import io
 from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
-from tiny import small
+from tiny import png, small
 from waiting import until
 
 from nstlab import images
@@ -17,12 +15,6 @@ from nstlab.panels.session import Session
 TROUBLE = Path(__file__).parent / "troublesome"
 PHOTO = small("cat")
 SCRIPT = "<img src=x onerror=alert(1)>.png"
-
-
-def png(width=40, height=30, colour="teal") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 @pytest.fixture

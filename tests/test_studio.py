@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from sending import arrive
-from tiny import small
+from tiny import png, small
 from waiting import until
 
 from nstlab import images
@@ -20,12 +20,6 @@ from nstlab.panels.studio import Studio
 from nstlab.systems import Result
 
 SCRIPT = "<img src=x onerror=alert(1)>.png"
-
-
-def png(width=40, height=30, colour="teal") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 @pytest.fixture

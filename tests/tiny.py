@@ -1,9 +1,11 @@
 """Small stand-ins for tests of trainings: an encoder of a few thousand weights, and trainings that take milliseconds a step."""
 
+import io
 import sys
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
 from nstlab import images
@@ -87,6 +89,13 @@ def write_decoder(made, path):
     """The file of a Decoder, as `load_decoder` reads it."""
     described = {"builder": "Decoder", **made.options}
     return saved.write(path, {f"ema.{k}": v for k, v in made.state_dict().items()}, {"system": "decoder", "network": described})
+
+
+def png(width=40, height=30, colour="teal") -> bytes:
+    """A PNG file of one colour."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def small(name: str) -> str:

@@ -212,6 +212,20 @@ def shares_of(blend: torch.Tensor | None, styles: int, image: torch.Tensor) -> t
     return shares
 
 
+class Staged(nn.Module):
+    """What networks have in common that paint a draft and then add `revisions`, a ModuleList, coarse to fine."""
+
+    @property
+    def styles(self) -> int:
+        """How many styles it holds."""
+        return count_styles(self)
+
+    @property
+    def scales(self) -> int:
+        """How many sizes it paints at, or was trained to."""
+        return 1 + len(self.revisions)
+
+
 def count_styles(network: nn.Module) -> int:
     """How many styles a network with conditional norms holds."""
     return next(len(module.scale) for module in network.modules() if isinstance(module, Norm))

@@ -5,11 +5,11 @@ from torch import nn
 
 from nstlab import images, pyramid
 from nstlab.errors import check_count
-from nstlab.networks.generator import StyleNet, count_styles, shares_of
+from nstlab.networks.generator import Staged, StyleNet, shares_of
 from nstlab.networks.revision import Revision
 
 
-class MultiscaleNet(nn.Module):
+class MultiscaleNet(Staged):
     """A StyleNet paints the photo at 1 / 2^(scales - 1) of its size; at each finer scale a Revision adds what is missing there.
 
     Every part knows all styles. `widths` and `blocks` are those of the revisions, `draft` the options of the StyleNet (which
@@ -21,16 +21,6 @@ class MultiscaleNet(nn.Module):
         scales = check_count("scales", scales)
         self.draft = StyleNet(styles, **{"norm": norm} | (draft or {}))
         self.revisions = nn.ModuleList(Revision(styles, widths=widths, blocks=blocks, norm=norm) for _ in range(scales - 1))
-
-    @property
-    def styles(self) -> int:
-        """How many styles it holds."""
-        return count_styles(self)
-
-    @property
-    def scales(self) -> int:
-        """How many sizes it paints at."""
-        return 1 + len(self.revisions)
 
     def forward(self, image: torch.Tensor, blend: torch.Tensor | None = None) -> torch.Tensor:
         """The painted image (N, 3, H, W) in [0, 1] of an image of any size; `blend` as for StyleNet."""

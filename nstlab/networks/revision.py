@@ -9,7 +9,7 @@ from nstlab import images, pyramid
 from nstlab.encoders import load_encoder
 from nstlab.errors import WeightsError, check_count
 from nstlab.networks.decoder import Decoder
-from nstlab.networks.generator import Core, count_styles, shares_of
+from nstlab.networks.generator import Core, Staged, shares_of
 from nstlab.stats import mean_std, with_moments
 
 LAYER = "relu4_1"  # whose statistics are the style of a draft
@@ -17,7 +17,7 @@ DRAFT_SIDE = 128  # pixels of the long side of a draft, about
 STYLE_SIDE = 192  # long side in pixels of the paintings whose statistics a draft takes
 
 
-class RevisionNet(nn.Module):
+class RevisionNet(Staged):
     """AdaIN drafts the picture at a quarter of its size; at a half and at full size a Revision adds what is missing there.
 
     One network holds several paintings. Its norms are conditional (Dumoulin et al. 2017): a scale and a shift for each painting
@@ -33,16 +33,6 @@ class RevisionNet(nn.Module):
         self.draft = AdainDraft(check_count("styles", styles), decoder)
         options = {"inputs": 9, "widths": widths, "blocks": blocks}
         self.revisions = nn.ModuleList(Revision(styles, **options) for _ in range(check_count("scales", scales, least=2) - 1))
-
-    @property
-    def styles(self) -> int:
-        """How many styles it holds."""
-        return count_styles(self)
-
-    @property
-    def scales(self) -> int:
-        """How many sizes it was trained to paint at."""
-        return 1 + len(self.revisions)
 
     def stages(self, size: tuple[int, int]) -> list[nn.Module]:
         """The revisions of a picture of `size` (H, W), coarse to fine: the last one again while drafts would be too large.

@@ -47,98 +47,103 @@ def waiting_page(place: int) -> str:
     return PAGE.format(again=AGAIN, title=html.escape(words.FULL_TITLE), text=html.escape(said))
 
 
+class Visiting:
+    """What `visitors` adds to a kernel manager, which says how many there may be: `most` at a time, `spare` kernels ahead."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.let_in: set[str] = set()  # tickets of those whose kernel is being started
+        self._ready: list[str] = []
+        self._given: set[str] = set()  # kernels of visitors, of which some may have gone
+        self._heating, self._starts, self._tasks = 0, asyncio.Semaphore(STARTS), set()
+
+    @property
+    def _inside(self) -> int:
+        self._given = {kernel for kernel in self._given if kernel in self}
+        return len(self._given) + len(self.let_in)
+
+    @property
+    def free(self) -> int:
+        """How many more visitors may come in."""
+        return self.most - self._inside
+
+    async def start_kernel(self, **options):
+        """The id of a visitor's kernel, one made ready if there is one; raises HTTPError 503 where there are too many."""
+        ticket = TICKET.get()
+        if ticket not in self.let_in:
+            if self.free <= 0:
+                from tornado.web import HTTPError
+
+                raise HTTPError(503, reason=words.FULL_REASON)
+            self.let_in.add(ticket := secrets.token_hex(8))
+        try:
+            self._ready = [kernel for kernel in self._ready if kernel in self]  # without those that have died
+            if self._ready:
+                kernel = self._ready.pop(0)
+            else:
+                async with self._starts:
+                    kernel = await super().start_kernel(**options, extra_arguments=list(KERNEL[:1]))
+            self._given.add(kernel)
+            return kernel
+        finally:
+            self.let_in.discard(ticket)
+            self.make_ready()
+
+    def make_ready(self) -> None:
+        """Start as many kernels ahead as are wanted and may be."""
+        ahead = len(self._ready) + self._heating
+        for _ in range(min(self.spare, self.most - self._inside) - ahead):
+            self._heating += 1
+            self._keep(self._heat())
+
+    def _keep(self, work) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _heat(self) -> None:
+        kernel = ""
+        try:
+            async with self._starts:
+                kernel = await super().start_kernel(kernel_name="python3", extra_arguments=list(KERNEL))
+                await self._answers(kernel)
+            self._ready.append(kernel)
+        except RuntimeError:  # it died, or has not answered: visitors start their own
+            self.end_visit(kernel)
+        finally:
+            self._heating -= 1
+
+    async def _answers(self, kernel_id: str) -> None:
+        """Return once a kernel is ready; raises RuntimeError."""
+        client = self.get_kernel(kernel_id).client()
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=HEATING)
+        finally:
+            client.stop_channels()
+
+    async def cull_kernel_if_idle(self, kernel_id):
+        """End a kernel without a visitor, but not one that is kept ready."""
+        if kernel_id not in self._ready:
+            await super().cull_kernel_if_idle(kernel_id)
+
+    def end_visit(self, kernel_id: str) -> None:
+        """End a visitor's kernel in a moment, when what it has said has arrived; called on the server's loop."""
+        self._keep(self._end(kernel_id))
+
+    async def _end(self, kernel_id: str) -> None:
+        await asyncio.sleep(1)
+        if kernel_id in self:
+            await self.shutdown_kernel(kernel_id, now=True)
+
+
 def visitors(base: type) -> type:
     """A kernel manager like `base` with at most `most` visitors at a time and `spare` kernels made ready ahead."""
-    from tornado.web import HTTPError
     from traitlets import Int
 
-    class Visitors(base):
+    class Visitors(Visiting, base):
         most = Int(VISITORS, config=True, help="Visitors at a time.")
         spare = Int(SPARE, config=True, help="Kernels made ready ahead.")
-
-        def __init__(self, **options):
-            super().__init__(**options)
-            self.let_in: set[str] = set()  # tickets of those whose kernel is being started
-            self._ready: list[str] = []
-            self._given: set[str] = set()  # kernels of visitors, of which some may have gone
-            self._heating, self._starts, self._tasks = 0, asyncio.Semaphore(STARTS), set()
-
-        @property
-        def _inside(self) -> int:
-            self._given = {kernel for kernel in self._given if kernel in self}
-            return len(self._given) + len(self.let_in)
-
-        @property
-        def free(self) -> int:
-            """How many more visitors may come in."""
-            return self.most - self._inside
-
-        async def start_kernel(self, **options):
-            """The id of a visitor's kernel, one made ready if there is one; raises HTTPError 503 where there are too many."""
-            ticket = TICKET.get()
-            if ticket not in self.let_in:
-                if self.free <= 0:
-                    raise HTTPError(503, reason=words.FULL_REASON)
-                self.let_in.add(ticket := secrets.token_hex(8))
-            try:
-                self._ready = [kernel for kernel in self._ready if kernel in self]  # without those that have died
-                if self._ready:
-                    kernel = self._ready.pop(0)
-                else:
-                    async with self._starts:
-                        kernel = await base.start_kernel(self, **options, extra_arguments=list(KERNEL[:1]))
-                self._given.add(kernel)
-                return kernel
-            finally:
-                self.let_in.discard(ticket)
-                self.make_ready()
-
-        def make_ready(self) -> None:
-            """Start as many kernels ahead as are wanted and may be."""
-            ahead = len(self._ready) + self._heating
-            for _ in range(min(self.spare, self.most - self._inside) - ahead):
-                self._heating += 1
-                self._keep(self._heat())
-
-        def _keep(self, work) -> None:
-            task = asyncio.ensure_future(work)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        async def _heat(self) -> None:
-            kernel = ""
-            try:
-                async with self._starts:
-                    kernel = await base.start_kernel(self, kernel_name="python3", extra_arguments=list(KERNEL))
-                    await self._answers(kernel)
-                self._ready.append(kernel)
-            except RuntimeError:  # it died, or has not answered: visitors start their own
-                self.end_visit(kernel)
-            finally:
-                self._heating -= 1
-
-        async def _answers(self, kernel_id: str) -> None:
-            """Return once a kernel is ready; raises RuntimeError."""
-            client = self.get_kernel(kernel_id).client()
-            client.start_channels()
-            try:
-                await client.wait_for_ready(timeout=HEATING)
-            finally:
-                client.stop_channels()
-
-        async def cull_kernel_if_idle(self, kernel_id):
-            """End a kernel without a visitor, but not one that is kept ready."""
-            if kernel_id not in self._ready:
-                await base.cull_kernel_if_idle(self, kernel_id)
-
-        def end_visit(self, kernel_id: str) -> None:
-            """End a visitor's kernel in a moment, when what it has said has arrived; called on the server's loop."""
-            self._keep(self._end(kernel_id))
-
-        async def _end(self, kernel_id: str) -> None:
-            await asyncio.sleep(1)
-            if kernel_id in self:
-                await self.shutdown_kernel(kernel_id, now=True)
 
     return Visitors
 
